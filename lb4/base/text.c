@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "text.h"
+
+static const struct {
+	const char *name;
+	nsec_t nsec;
+} units[] = {
+	/* Largest first, for printing. */
+	{"d", 86400 * NSEC_PER_SEC}, {"h", 3600 * NSEC_PER_SEC}, {"m", 60 * NSEC_PER_SEC},
+	{"s", NSEC_PER_SEC},	     {"ms", NSEC_PER_MSEC},	 {"us", NSEC_PER_USEC},
+	{"ns", 1},
+};
+#define N_UNITS (sizeof(units) / sizeof(units[0]))
+
+int text_parse_duration(const char *text, nsec_t *ret, const char **ret_why)
+{
+	const char *p = text;
+	nsec_t value = 0;
+
+	*ret_why = "expected a whole number and a unit (ns us ms s m h d), such as 250ms or 2s";
+	if (*p < '0' || *p > '9')
+		return -EINVAL;
+	for (; *p >= '0' && *p <= '9'; p++) {
+		if (__builtin_mul_overflow(value, (nsec_t)10, &value) ||
+		    __builtin_add_overflow(value, (nsec_t)(*p - '0'), &value)) {
+			*ret_why = "the number is too large";
+			return -ERANGE;
+		}
+	}
+	if (!*p) {
+		if (value != 0) {
+			*ret_why = "the unit is missing (ns us ms s m h d), such as 250ms or 2s";
+			return -EINVAL;
+		}
+		*ret = 0;
+		return 0;
+	}
+	for (size_t i = 0; i < N_UNITS; i++) {
+		if (strcmp(p, units[i].name))
+			continue;
+		/* Half the range is 292 years, and leaves room to add to the clock. */
+		if (__builtin_mul_overflow(value, units[i].nsec, &value) ||
+		    value > UINT64_MAX / 2) {
+			*ret_why = "the duration is too long";
+			return -ERANGE;
+		}
+		*ret = value;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+char *text_print_duration(nsec_t value, char *buffer, size_t size)
+{
+	size_t i = 0;
+
+	if (value == 0) {
+		snprintf(buffer, size, "0");
+		return buffer;
+	}
+	while (value % units[i].nsec)
+		i++;
+	snprintf(buffer, size, "%" PRIu64 "%s", value / units[i].nsec, units[i].name);
+	return buffer;
+}
+
+int text_parse_unsigned(const char *text, uint64_t max, uint64_t *ret)
+{
+	uint64_t base = 10, value = 0;
+
+	if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X')) {
+		base = 16;
+		text += 2;
+	}
+	if (!*text)
+		return -EINVAL;
+	for (; *text; text++) {
+		uint64_t digit;
+
+		if (*text >= '0' && *text <= '9')
+			digit = (uint64_t)(*text - '0');
+		else if (base == 16 && *text >= 'a' && *text <= 'f')
+			digit = (uint64_t)(*text - 'a' + 10);
+		else if (base == 16 && *text >= 'A' && *text <= 'F')
+			digit = (uint64_t)(*text - 'A' + 10);
+		else
+			return -EINVAL;
+		if (__builtin_mul_overflow(value, base, &value) ||
+		    __builtin_add_overflow(value, digit, &value))
+			return -ERANGE;
+	}
+	if (value > max)
+		return -ERANGE;
+	*ret = value;
+	return 0;
+}
+
+#define NEAREST_MAX 40
+
+/* Edit distance with transpositions of neighbours counted once (optimal string alignment). */
+static size_t distance(const char *a, const char *b)
+{
+	size_t n = strlen(a), m = strlen(b);
+	size_t rows[3][NEAREST_MAX + 1];
+
+	for (size_t j = 0; j <= m; j++)
+		rows[0][j] = j;
+	for (size_t i = 1; i <= n; i++) {
+		size_t *before = rows[(i + 1) % 3], *last = rows[(i - 1) % 3], *row = rows[i % 3];
+
+		row[0] = i;
+		for (size_t j = 1; j <= m; j++) {
+			size_t best = last[j - 1] + (a[i - 1] != b[j - 1]);
+
+			if (last[j] + 1 < best)
+				best = last[j] + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+			    before[j - 2] + 1 < best)
+				best = before[j - 2] + 1;
+			row[j] = best;
+		}
+	}
+	return rows[n % 3][m];
+}
+
+const char *text_nearest(const char *text, const char *const *words)
+{
+	const char *nearest = NULL;
+	size_t best = SIZE_MAX;
+
+	if (strlen(text) > NEAREST_MAX)
+		return NULL;
+	for (; *words; words++) {
+		size_t length = strlen(*words), d;
+
+		if (length > NEAREST_MAX)
+			continue;
+		d = distance(text, *words);
+		if (d < best && d <= (length + 2) / 3) {
+			best = d;
+			nearest = *words;
+		}
+	}
+	return nearest;
+}

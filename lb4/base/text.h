@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Small work on text that the configuration file, the API and lbctl all need. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "clock.h"
+
+/*
+ * Reads a duration: a whole number and one of ns us ms s m h d ("250ms", "2s"); "0" needs no unit.
+ * Returns 0, or -EINVAL (malformed or no unit) or -ERANGE (overflows) with a static sentence in
+ * *ret_why.
+ */
+int text_parse_duration(const char *text, nsec_t *ret, const char **ret_why);
+
+/* Writes the shortest exact text, such as "1500ms" or "2s". Returns `buffer`. */
+char *text_print_duration(nsec_t value, char *buffer, size_t size);
+
+/* Reads a whole number, decimal or 0x-hexadecimal. 0, -EINVAL, or -ERANGE above `max`. */
+int text_parse_unsigned(const char *text, uint64_t max, uint64_t *ret);
+
+/*
+ * The word of the NULL-terminated `words` that `text` was most likely meant to be, or NULL when
+ * none is near: by restricted edit distance, at most a third of the word.
+ */
+const char *text_nearest(const char *text, const char *const *words);

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One io_uring: the only way a worker or the checker does socket I/O. Operations are queued here
+ * and submitted together by ring_wait(); none of these calls blocks but ring_wait() itself. All
+ * calls come from the thread that opened the ring.
+ *
+ * Every operation carries a caller's token and completes exactly once, cancelled ones too; the
+ * multishot accept completes until a completion without `more`. Token 0 is the ring's own.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "clock.h"
+
+struct ring;
+
+struct ring_completion {
+	uint64_t token;
+	int result;  /* ≥ 0, or -errno; -ECANCELED after ring_cancel() */
+	bool more;   /* of the multishot accept: further completions follow */
+	void *data;  /* of ring_receive() with result > 0: the bytes, until ring_buffer_return() */
+	uint16_t buffer; /* names `data` for ring_buffer_return() */
+};
+
+/* Bytes of one receive buffer. */
+#define RING_BUFFER_SIZE 32768u
+
+/*
+ * Opens a ring for up to `entries` queued submissions. `buffers_max` receive buffers may be handed
+ * out at once (at most 32768); memory is taken as they are needed, 0 for a ring that never
+ * receives. -errno; -ENOSYS or -EPERM when the kernel has no io_uring for us.
+ */
+int ring_open(unsigned entries, unsigned buffers_max, struct ring **ret);
+struct ring *ring_close(struct ring *r);
+
+/* Accepts until cancelled or failed; each completion's result is a new descriptor (CLOEXEC). */
+void ring_accept(struct ring *r, int fd, uint64_t token);
+
+/* `address` must live until the completion. Result 0 or -errno. */
+void ring_connect(struct ring *r, int fd, const struct sockaddr_storage *address, socklen_t length,
+		  uint64_t token);
+
+/*
+ * Receives once, into a buffer of the ring that is taken when there are bytes, so that a silent
+ * socket holds none. Result: bytes (> 0, with data), 0 at FIN, -errno; -ENOBUFS when all
+ * `buffers_max` are out.
+ */
+void ring_receive(struct ring *r, int fd, uint64_t token);
+void ring_buffer_return(struct ring *r, uint16_t buffer);
+
+/* Sends all of `size` bytes; `data` must live until the completion. Result: bytes sent, fewer than
+ * `size` only when the peer or a cancel ended it; -errno. Never raises SIGPIPE. */
+void ring_send(struct ring *r, int fd, const void *data, size_t size, uint64_t token);
+
+/* Completes once any of poll(2)'s `events` (POLLERR and POLLHUP always count) is there; result is
+ * the event mask. */
+void ring_poll(struct ring *r, int fd, unsigned events, uint64_t token);
+
+/* Cancels whatever carries `token`; that operation then completes (its own result when it was
+ * already under way). */
+void ring_cancel(struct ring *r, uint64_t token);
+
+/*
+ * Submits what is queued and waits until something completed or CLOCK_MONOTONIC reached `deadline`
+ * (NSEC_NEVER: no limit; 0: does not wait). Returns 0, also at the deadline, or -errno.
+ */
+int ring_wait(struct ring *r, nsec_t deadline);
+
+/* Takes the next completion; false when there is none. */
+bool ring_next(struct ring *r, struct ring_completion *ret);
+
+struct ring_stats {
+	uint64_t submissions;	  /* operations submitted */
+	uint64_t waits;		  /* ring_wait() calls */
+	uint32_t buffers_out;	  /* receive buffers the caller holds */
+	uint32_t buffers_made;	  /* ever given memory */
+	uint32_t buffers_max;
+	uint64_t buffer_shortages; /* receives that met -ENOBUFS */
+};
+void ring_stats(const struct ring *r, struct ring_stats *ret);

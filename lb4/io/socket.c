@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "socket.h"
+
+/* As long as the kernel lets it be: net.core.somaxconn cuts it. */
+#define LISTEN_BACKLOG 65535
+
+static int set_int(int fd, int level, int option, int value)
+{
+	return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
+}
+
+int socket_listen(const struct address *address, int *ret_fd)
+{
+	struct sockaddr_storage sa;
+	socklen_t length = address_to_sockaddr(address, &sa);
+	_cleanup_(closep) int fd = -1;
+	int r;
+
+	fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
+	if (fd < 0)
+		return -errno;
+	r = set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (r < 0)
+		return r;
+	r = set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	if (r < 0)
+		return r;
+	if (sa.ss_family == AF_INET6) {
+		r = set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, address->family != ADDRESS_ANY);
+		if (r < 0)
+			return r;
+	}
+	if (bind(fd, (struct sockaddr *)&sa, length) < 0 || listen(fd, LISTEN_BACKLOG) < 0)
+		return -errno;
+	*ret_fd = take_fd(fd);
+	return 0;
+}
+
+int socket_new(const struct address *address, int *ret_fd)
+{
+	int family = address->family == ADDRESS_IPV4 ? AF_INET : AF_INET6;
+	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
+
+	if (fd < 0)
+		return -errno;
+	*ret_fd = fd;
+	return 0;
+}
+
+int socket_tune(int fd, const struct service_settings *s)
+{
+	int r = set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+
+	if (r >= 0 && s->keepalive_idle) {
+		r = set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+		if (r >= 0)
+			r = set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE,
+				    (int)(s->keepalive_idle / NSEC_PER_SEC));
+		if (r >= 0)
+			r = set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL,
+				    (int)(s->keepalive_interval / NSEC_PER_SEC));
+		if (r >= 0)
+			r = set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, (int)s->keepalive_count);
+	}
+	if (r >= 0 && s->user_timeout)
+		r = set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
+			    (int)(s->user_timeout / NSEC_PER_MSEC));
+	return r;
+}
+
+static int name_of(int fd, int (*get)(int, struct sockaddr *, socklen_t *), struct address *ret)
+{
+	struct sockaddr_storage sa;
+	socklen_t length = sizeof(sa);
+
+	if (get(fd, (struct sockaddr *)&sa, &length) < 0)
+		return -errno;
+	return address_from_sockaddr(&sa, ret);
+}
+
+int socket_peer(int fd, struct address *ret)
+{
+	return name_of(fd, getpeername, ret);
+}
+
+int socket_local(int fd, struct address *ret)
+{
+	return name_of(fd, getsockname, ret);
+}
+
+void socket_shutdown(int fd)
+{
+	shutdown(fd, SHUT_WR);
+}
+
+void socket_close(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+void socket_reset(int fd)
+{
+	const struct linger linger = {.l_onoff = 1, .l_linger = 0};
+
+	if (fd < 0)
+		return;
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	close(fd);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* TCP sockets: making, tuning and ending them. Nothing here blocks. */
+#pragma once
+
+#include <stdint.h>
+
+#include "address.h"
+#include "config.h"
+
+/*
+ * A listening socket with SO_REUSEPORT, so that each worker has its own. ADDRESS_ANY listens on
+ * both families; an IPv6 address on IPv6 alone. 0 and *ret_fd, or -errno.
+ */
+int socket_listen(const struct address *address, int *ret_fd);
+
+/* An unconnected socket of the address's family, for ring_connect(). 0 and *ret_fd, or -errno. */
+int socket_new(const struct address *address, int *ret_fd);
+
+/* TCP_NODELAY, keepalive and TCP_USER_TIMEOUT as the service says. -errno of the first that fails. */
+int socket_tune(int fd, const struct service_settings *settings);
+
+/* The two ends of an accepted connection. -errno; -ENOTCONN when it is gone already. */
+int socket_peer(int fd, struct address *ret);
+int socket_local(int fd, struct address *ret);
+
+/* Sends FIN once what is queued has been sent. Errors mean the socket is dead already. */
+void socket_shutdown(int fd);
+
+/* Closes with FIN, or with RST when bytes were left unread or `reset`. -1 is ignored. */
+void socket_close(int fd);
+void socket_reset(int fd);

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The configuration: what lb4.yaml(5) says, checked and with defaults filled in. Built by one
+ * thread, read-only afterwards.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "address.h"
+#include "clock.h"
+#include "log.h"
+
+#define NAME_LENGTH_MAX	  63 /* of a service or backend: letters, digits, '-', '_', '.' */
+#define WORKERS_MAX	  64
+#define SERVICES_MAX	  1024
+#define BACKENDS_MAX	  4096 /* of one service; a table entry has 16 bits */
+#define LISTEN_MAX	  64   /* addresses of one service */
+#define WEIGHT_MAX	  65535
+#define CHECK_PAYLOAD_MAX 4096
+
+enum check_kind {
+	CHECK_NONE,
+	CHECK_TCP,	   /* the handshake completes */
+	CHECK_HTTP,	   /* a GET is answered with an expected status and body */
+	CHECK_SEND_EXPECT, /* bytes are sent, bytes are expected back */
+	CHECK_REDIS,	   /* PING is answered with PONG */
+	CHECK_POSTGRES,	   /* an SSLRequest is answered with S or N */
+};
+
+struct check_config {
+	enum check_kind kind;
+	nsec_t interval;      /* while the verdict is certain; default 2s */
+	nsec_t fast_interval; /* while in doubt; default interval / 4 */
+	nsec_t timeout;	      /* of one probe, connect included; default 1s */
+	unsigned rise, fall;  /* consecutive results that change the verdict; default 2 and 3 */
+
+	/* CHECK_HTTP */
+	char *http_path;		  /* "/healthz" */
+	char *http_host;		  /* the Host header; NULL: the backend's address */
+	unsigned status_min, status_max;  /* default 200 to 399 */
+	char *http_body;		  /* substring expected in the body, or NULL */
+
+	/* CHECK_SEND_EXPECT; at least one of them is not empty */
+	uint8_t *send, *expect;
+	size_t send_size, expect_size;
+};
+
+/* Evidence from connections that clients made. */
+struct passive_config {
+	bool enabled;	 /* default true */
+	unsigned fall;	 /* consecutive failed connects or instant resets that eject; default 3 */
+	nsec_t hold;	 /* first ejection lasts at least this long; doubles; default 2s */
+	nsec_t hold_max; /* default 60s */
+};
+
+enum hash_kind {
+	HASH_CONNECTION, /* both addresses and both ports */
+	HASH_SOURCE,	 /* the client's address alone, masked */
+};
+
+enum on_down {
+	ON_DOWN_DRAIN, /* connections of a failed backend may finish, for drain_timeout */
+	ON_DOWN_RESET, /* they are reset at once */
+	ON_DOWN_KEEP,  /* they are left alone */
+};
+
+enum fail_mode {
+	FAIL_OPEN,   /* past max_eject further failed backends stay in use */
+	FAIL_CLOSED, /* they are ejected all the same; with none left clients are reset */
+};
+
+struct service_settings {
+	enum hash_kind hash;
+	uint8_t mask_ipv4, mask_ipv6; /* prefix lengths for HASH_SOURCE; default 32 and 128 */
+	uint32_t table_size;	      /* one of table_sizes[]; default 65537 */
+	enum on_down on_down;
+	unsigned max_eject_percent; /* default 50 */
+	enum fail_mode fail;
+	struct passive_config passive;
+
+	nsec_t connect_timeout;	    /* of one try; default 1s */
+	nsec_t connect_budget;	    /* of all tries; default 5s */
+	unsigned tries;		    /* candidates tried, the first included; default 3, at most 8 */
+	nsec_t idle_timeout;	    /* no byte either way; 0: none; default 1h */
+	nsec_t half_closed_timeout; /* no byte since one side said FIN; 0: none; default 1h */
+	nsec_t lifetime;	    /* of a connection; 0: none; default 0 */
+	nsec_t drain_timeout;	    /* of a draining backend's connections; 0: none; default 0 */
+
+	nsec_t keepalive_idle;	   /* 0: keepalive off; default 60s */
+	nsec_t keepalive_interval; /* default 10s */
+	unsigned keepalive_count;  /* default 6 */
+	nsec_t user_timeout;	   /* TCP_USER_TIMEOUT; 0: the kernel's; default 30s */
+};
+
+struct backend_config {
+	char *name;
+	struct address address;
+	uint32_t weight; /* 0 .. WEIGHT_MAX; 0 takes no new connections; default 1 */
+};
+
+struct service_config {
+	char *name;
+	struct address *listen;
+	size_t n_listen;
+	struct service_settings settings;
+	struct check_config check;
+	struct backend_config *backends; /* in the order of the file */
+	size_t n_backends;
+};
+
+enum log_connections {
+	LOG_CONNECTIONS_OFF,
+	LOG_CONNECTIONS_FAILED, /* only those that did not end by FIN from both sides */
+	LOG_CONNECTIONS_ALL,
+};
+
+struct config {
+	char *socket_path; /* default /run/lb4/lb4.sock */
+	unsigned workers;  /* 0: one per CPU of the affinity mask */
+	uint64_t seed;	   /* default 0x1b4: equal files give equal tables everywhere */
+	uint32_t max_connections; /* 0: as many as RLIMIT_NOFILE carries */
+	nsec_t stop_timeout;	  /* what SIGTERM lets connections take to finish; default 30s */
+	enum log_level log_level;
+	enum log_connections log_connections; /* default all */
+	uint32_t log_sample;		      /* 1 in N of those; default 1 */
+	struct service_config *services;      /* in the order of the file */
+	size_t n_services;
+};
+
+/* One thing wrong with a file. */
+struct config_error {
+	unsigned line, column; /* 1-based; 0 when it concerns the whole file */
+	char *message;	       /* what was found and what was expected */
+	char *hint;	       /* what to do, such as «did you mean "listen"?», or NULL */
+};
+
+struct config_errors {
+	struct config_error *errors; /* in the order of the file */
+	size_t n_errors;
+};
+
+void config_errors_deinit(struct config_errors *e);
+
+/*
+ * Parses YAML text of `size` bytes. On success returns 0 and the caller owns *ret. A text with
+ * faults gives -EINVAL and every fault in *ret_errors (owned by the caller, to be deinited in all
+ * cases); -ENOMEM as it says.
+ */
+int config_parse(const char *text, size_t size, struct config **ret,
+		 struct config_errors *ret_errors);
+
+/* A configuration with defaults and no services. NULL when memory is short. */
+struct config *config_new(void);
+struct config *config_free(struct config *c);
+void config_freep(struct config **c);
+
+/*
+ * The quick mode of lb4(8): one service named "default" with `n_listen` listen texts, backends
+ * named b1, b2, … and an optional check word ("tcp", "redis", "postgres", "http:/path").
+ * Returns as config_parse().
+ */
+int config_quick(const char *const *listens, size_t n_listen, const char *const *backends,
+		 size_t n_backends, const char *check, struct config **ret,
+		 struct config_errors *ret_errors);
+
+/* NULL when there is none of that name. */
+const struct service_config *config_find_service(const struct config *c, const char *name);
+const struct backend_config *service_config_find_backend(const struct service_config *s,
+							 const char *name);
+
+/* Reads one backend as an operator gives it at run time; faults as one sentence in *ret_error. */
+int backend_config_parse(const char *name, const char *address, uint32_t weight,
+			 struct backend_config *ret, char **ret_error);
+void backend_config_deinit(struct backend_config *b);
+
+/* Equal checks of equal addresses are one probe. */
+bool check_config_equal(const struct check_config *a, const struct check_config *b);
+int check_config_copy(const struct check_config *from, struct check_config *ret);
+void check_config_deinit(struct check_config *c);
+
+/* The words of lb4.yaml(5); NULL past the last value. */
+const char *check_kind_name(enum check_kind kind);
+const char *hash_kind_name(enum hash_kind kind);
+const char *on_down_name(enum on_down on_down);
+const char *fail_mode_name(enum fail_mode fail);

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "end_reason.h"
+
+const struct end_reason_info end_reasons[END_REASONS] = {
+	[END_NONE] = {"none", PARTY_LB4, "the connection is alive"},
+	[END_DONE] = {"done", PARTY_BOTH, "both sides said FIN and every byte was delivered"},
+	[END_CLIENT_RESET] = {"client-reset", PARTY_CLIENT, "the client sent RST"},
+	[END_SERVER_RESET] = {"server-reset", PARTY_SERVER, "the backend sent RST"},
+	[END_CLIENT_TIMEOUT] = {"client-timeout", PARTY_CLIENT,
+				"the client stopped answering at TCP level"},
+	[END_SERVER_TIMEOUT] = {"server-timeout", PARTY_SERVER,
+				"the backend stopped answering at TCP level"},
+	[END_CONNECT_FAILED] = {"connect-failed", PARTY_SERVER,
+				"every candidate refused or timed out within the budget"},
+	[END_NO_BACKEND] = {"no-backend", PARTY_LB4, "no backend was eligible"},
+	[END_IDLE] = {"idle-timeout", PARTY_LB4, "no byte passed for idle_timeout"},
+	[END_HALF_CLOSED] = {"half-closed-timeout", PARTY_LB4,
+			     "one side had closed and no byte passed for half_closed_timeout"},
+	[END_LIFETIME] = {"lifetime", PARTY_LB4, "the connection was older than lifetime"},
+	[END_BACKEND_DOWN] = {"backend-down", PARTY_LB4, "the backend failed, on_down: reset"},
+	[END_DRAIN_TIMEOUT] = {"drain-timeout", PARTY_LB4, "the drain timeout was over"},
+	[END_STOPPED] = {"stopped", PARTY_LB4, "lb4 stopped and the stop timeout was over"},
+	[END_RESOURCES] = {"resources", PARTY_LB4, "descriptors, slots or memory ran out"},
+	[END_INTERNAL] = {"internal", PARTY_LB4, "an operation failed that should not fail"},
+};
+
+static const char *const parties[] = {
+	[PARTY_BOTH] = "both",
+	[PARTY_CLIENT] = "client",
+	[PARTY_SERVER] = "server",
+	[PARTY_LB4] = "lb4",
+};
+
+const char *end_party_name(enum end_party party)
+{
+	return parties[party];
+}

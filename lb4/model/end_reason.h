@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Why a connection ended: exactly one reason each, the same word in logs, API and metrics. */
+#pragma once
+
+#include <stdbool.h>
+
+enum end_reason {
+	END_NONE, /* still alive */
+	END_DONE, /* FIN from both sides, every byte delivered */
+	END_CLIENT_RESET,
+	END_SERVER_RESET,
+	END_CLIENT_TIMEOUT, /* the client's TCP gave up: user timeout, keepalive, no route */
+	END_SERVER_TIMEOUT,
+	END_CONNECT_FAILED, /* every candidate refused or timed out within the budget */
+	END_NO_BACKEND,	    /* nobody was eligible */
+	END_IDLE,
+	END_HALF_CLOSED,
+	END_LIFETIME,
+	END_BACKEND_DOWN,  /* on_down: reset */
+	END_DRAIN_TIMEOUT, /* the draining backend's time was over */
+	END_STOPPED,	   /* lb4 stopped, and its stop timeout was over */
+	END_RESOURCES,	   /* no descriptor, slot or memory */
+	END_INTERNAL,	   /* an operation failed in a way that should not happen */
+	END_REASONS,
+};
+
+/* Who brought the end about. */
+enum end_party {
+	PARTY_BOTH,
+	PARTY_CLIENT,
+	PARTY_SERVER,
+	PARTY_LB4,
+};
+
+struct end_reason_info {
+	const char *name;    /* "client-reset" */
+	enum end_party party;
+	const char *meaning; /* one sentence for the manual page and lbctl */
+};
+
+extern const struct end_reason_info end_reasons[END_REASONS];
+
+const char *end_party_name(enum end_party party);

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "snapshot.h"
+
+static void copy_name(char *to, const char *from)
+{
+	strncpy(to, from, NAME_LENGTH_MAX);
+	to[NAME_LENGTH_MAX] = '\0';
+}
+
+/* Counters are aligned to a cache line, which malloc() does not promise. */
+static void *alloc_lines(size_t size)
+{
+	void *p = aligned_alloc(64, (size + 63) & ~(size_t)63);
+
+	if (p)
+		memset(p, 0, size);
+	return p;
+}
+
+/* True when the caller dropped the last reference. */
+static bool last_ref(_Atomic uint32_t *refs)
+{
+	return atomic_fetch_sub_explicit(refs, 1, memory_order_acq_rel) == 1;
+}
+
+static void add_ref(_Atomic uint32_t *refs)
+{
+	atomic_fetch_add_explicit(refs, 1, memory_order_relaxed);
+}
+
+struct service *service_new(const char *name, unsigned n_workers)
+{
+	struct service *s = alloc_lines(sizeof(*s) + n_workers * sizeof(s->counters[0]));
+
+	if (!s)
+		return NULL;
+	s->refs = 1;
+	s->n_workers = n_workers;
+	copy_name(s->name, name);
+	return s;
+}
+
+struct service *service_ref(struct service *s)
+{
+	add_ref(&s->refs);
+	return s;
+}
+
+struct service *service_unref(struct service *s)
+{
+	if (s && last_ref(&s->refs))
+		free(s);
+	return NULL;
+}
+
+struct backend *backend_new(const char *service_name, const char *name,
+			    const struct address *address, unsigned n_workers)
+{
+	struct backend *b = alloc_lines(sizeof(*b) + n_workers * sizeof(b->counters[0]));
+
+	if (!b)
+		return NULL;
+	b->refs = 1;
+	b->n_workers = n_workers;
+	copy_name(b->name, name);
+	copy_name(b->service_name, service_name);
+	b->address = *address;
+	return b;
+}
+
+struct backend *backend_ref(struct backend *b)
+{
+	add_ref(&b->refs);
+	return b;
+}
+
+struct backend *backend_unref(struct backend *b)
+{
+	if (b && last_ref(&b->refs))
+		free(b);
+	return NULL;
+}
+
+/* Both counter structs are arrays of _Atomic uint64_t, padded to a line. */
+static void sum_counters(const void *counters, size_t stride, unsigned n, void *ret)
+{
+	_Atomic uint64_t *sums = ret;
+
+	memset(ret, 0, stride);
+	for (unsigned w = 0; w < n; w++) {
+		const _Atomic uint64_t *c =
+			(const _Atomic uint64_t *)((const char *)counters + w * stride);
+
+		for (size_t i = 0; i < stride / sizeof(*c); i++)
+			counter_add(sums[i], counter_read(c[i]));
+	}
+}
+
+void service_sum(const struct service *s, struct service_counters *ret)
+{
+	sum_counters(s->counters, sizeof(s->counters[0]), s->n_workers, ret);
+}
+
+void backend_sum(const struct backend *b, struct backend_counters *ret)
+{
+	sum_counters(b->counters, sizeof(b->counters[0]), b->n_workers, ret);
+}
+
+struct snapshot *snapshot_new(size_t n_services)
+{
+	struct snapshot *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->refs = 1;
+	s->services = calloc(n_services ? n_services : 1, sizeof(s->services[0]));
+	if (!s->services) {
+		free(s);
+		return NULL;
+	}
+	s->n_services = n_services;
+	return s;
+}
+
+struct snapshot *snapshot_ref(struct snapshot *s)
+{
+	add_ref(&s->refs);
+	return s;
+}
+
+struct snapshot *snapshot_unref(struct snapshot *s)
+{
+	if (!s || !last_ref(&s->refs))
+		return NULL;
+	for (size_t i = 0; i < s->n_services; i++) {
+		struct snapshot_service *service = &s->services[i];
+
+		for (size_t j = 0; j < service->n_backends; j++)
+			backend_unref(service->backends[j]);
+		free(service->backends);
+		pool_table_unref(service->table);
+		service_unref(service->service);
+	}
+	free(s->services);
+	free(s);
+	return NULL;
+}
+
+const struct snapshot_service *snapshot_find(const struct snapshot *s,
+					     const struct service *service)
+{
+	for (size_t i = 0; i < s->n_services; i++)
+		if (s->services[i].service == service)
+			return &s->services[i];
+	return NULL;
+}
+
+uint32_t snapshot_service_slot(const struct snapshot_service *s, const struct address *client,
+			       const struct address *local)
+{
+	struct lb4_tuple tuple = {
+		.source_port = htons(client->port),
+		.destination_port = htons(local->port),
+		.protocol = IPPROTO_TCP,
+	};
+
+	memcpy(tuple.source, client->ip, sizeof(tuple.source));
+	memcpy(tuple.destination, local->ip, sizeof(tuple.destination));
+	if (s->settings.hash == HASH_SOURCE)
+		lb4_tuple_keep_source(&tuple, s->settings.mask_ipv4, s->settings.mask_ipv6);
+	return lb4_slot(lb4_flow_hash(&s->key, &tuple), s->table->size);
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What data paths obey. Main builds a snapshot and publishes it to every worker; it never changes
+ * afterwards and the last to let go frees it. `struct service` and `struct backend` are the
+ * identities behind the names: they carry the counters, outlive snapshots and reloads, and are held
+ * by connections, so that a removed backend lives until its last connection ends.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "address.h"
+#include "config.h"
+#include "end_reason.h"
+#include "lb4_hash.h"
+#include "pool.h"
+
+/* Counters of one worker; it alone writes them (relaxed), anyone reads. */
+struct backend_counters {
+	_Atomic uint64_t connections;	    /* connects begun */
+	_Atomic uint64_t active;	    /* established now */
+	_Atomic uint64_t connect_failures;  /* refused, unreachable, timed out */
+	_Atomic uint64_t instant_resets;    /* reset before a byte was exchanged */
+	_Atomic uint64_t bytes_in;	    /* client → backend */
+	_Atomic uint64_t bytes_out;	    /* backend → client */
+	_Atomic uint64_t connect_nsec;	    /* sum over finished connects */
+	_Atomic uint64_t connects;	    /* finished connects */
+} __attribute__((aligned(64)));
+
+struct service_counters {
+	_Atomic uint64_t accepted;
+	_Atomic uint64_t active; /* accepted and not ended */
+	_Atomic uint64_t retries; /* candidates tried after the first */
+	_Atomic uint64_t bytes_in;
+	_Atomic uint64_t bytes_out;
+	_Atomic uint64_t ended[END_REASONS];
+} __attribute__((aligned(64)));
+
+#define counter_add(counter, n)                                                                    \
+	atomic_store_explicit(&(counter),                                                          \
+			      atomic_load_explicit(&(counter), memory_order_relaxed) +             \
+				      (uint64_t)(n),                                               \
+			      memory_order_relaxed)
+#define counter_read(counter) atomic_load_explicit(&(counter), memory_order_relaxed)
+
+struct service {
+	_Atomic uint32_t refs;
+	unsigned n_workers;
+	char name[NAME_LENGTH_MAX + 1];
+	struct service_counters counters[]; /* one a worker */
+};
+
+struct backend {
+	_Atomic uint32_t refs;
+	unsigned n_workers;
+	char name[NAME_LENGTH_MAX + 1];
+	char service_name[NAME_LENGTH_MAX + 1];
+	struct address address;
+	struct backend_counters counters[]; /* one a worker */
+};
+
+/* Counted for one worker each; NULL when memory is short. */
+struct service *service_new(const char *name, unsigned n_workers);
+struct service *service_ref(struct service *s);
+struct service *service_unref(struct service *s);
+struct backend *backend_new(const char *service_name, const char *name,
+			    const struct address *address, unsigned n_workers);
+struct backend *backend_ref(struct backend *b);
+struct backend *backend_unref(struct backend *b);
+
+/* The sums over all workers. `ret` need not be aligned to a line. */
+void service_sum(const struct service *s, struct service_counters *ret);
+void backend_sum(const struct backend *b, struct backend_counters *ret);
+
+struct snapshot_service {
+	struct service *service;
+	struct service_settings settings;
+	struct lb4_hash_key key;
+	struct pool_table *table;
+	struct backend **backends; /* table entries are indices into this */
+	size_t n_backends;
+};
+
+struct snapshot {
+	_Atomic uint32_t refs;
+	uint64_t generation;
+	struct snapshot_service *services;
+	size_t n_services;
+};
+
+/* Room for `n_services` empty ones; the builder fills them with references. */
+struct snapshot *snapshot_new(size_t n_services);
+struct snapshot *snapshot_ref(struct snapshot *s);
+struct snapshot *snapshot_unref(struct snapshot *s);
+const struct snapshot_service *snapshot_find(const struct snapshot *s,
+					     const struct service *service);
+
+/*
+ * The choice itself, the same for worker and `lbctl explain`: the slot of a connection from
+ * `client` to `local` under the service's hash.
+ */
+uint32_t snapshot_service_slot(const struct snapshot_service *s, const struct address *client,
+			       const struct address *local);
