@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The daemon: what main owns. One thread, one loop. It holds the running configuration as live
+ * services and backends, hears what the checker and the workers report, decides who is eligible,
+ * publishes snapshots, and carries out what operators ask. All functions here run on main; the
+ * control API calls them and reads the structs, and changes them only through these functions.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "address.h"
+#include "config.h"
+#include "health.h"
+#include "mailbox.h"
+#include "pool.h"
+#include "snapshot.h"
+
+struct checker;
+struct control;
+struct worker;
+
+/* A backend of the running configuration; pool.members[i] of its service is its other half. */
+struct live_backend {
+	struct backend *backend; /* identity, address, counters */
+	struct backend_health health;
+	uint64_t target_id;    /* names it to the checker */
+	nsec_t drain_deadline; /* when its connections are reset; NSEC_NEVER: they may finish */
+	bool drifted;	       /* added or changed at run time, not in the file */
+};
+
+/* One address of a service and its listening sockets, one a worker. */
+struct live_listener {
+	struct address address;
+	int *fds; /* `n_workers` of them; −1 once a worker has taken it */
+	uint64_t id;
+};
+
+struct live_service {
+	struct service *service; /* identity and counters */
+	struct service_settings settings;
+	struct check_config check;
+	struct live_listener *listeners;
+	size_t n_listeners;
+	struct pool pool;
+	struct live_backend *backends; /* in the order of pool.members */
+	size_t n_backends;
+};
+
+struct daemon {
+	struct config *config; /* as last loaded; owns the texts of the settings */
+	char *config_path;     /* NULL in quick mode */
+	unsigned n_workers;
+	uint32_t max_connections; /* of all workers together */
+	struct worker **workers;
+	struct checker *checker;
+	struct control *control;
+	struct mailbox reports; /* from checker and workers */
+	struct live_service **services;
+	size_t n_services;
+	struct snapshot *snapshot; /* what the workers obey */
+	uint64_t next_id;
+	nsec_t started_at;   /* monotonic */
+	nsec_t started_wall; /* wall clock */
+	uint64_t n_reloads, n_snapshots, n_lines_dropped;
+	char *reload_error; /* of the last reload, NULL when it succeeded */
+	nsec_t stop_deadline; /* NSEC_NEVER while running */
+	bool stopping;
+};
+
+/* What a reload did. */
+struct daemon_change {
+	unsigned services_added, services_removed;
+	unsigned backends_added, backends_removed, backends_changed;
+	uint64_t slots_moved;
+};
+
+/*
+ * Operators' requests. Failures are -errno with one sentence for the operator in *ret_error (to be
+ * freed): -ENOENT no such service or backend, -EEXIST the name or address is taken, -EINVAL bad
+ * value, -EPERM refused without force, -EADDRINUSE and the like from bind(2), -ENOMEM. A failed
+ * request has changed nothing.
+ */
+
+/*
+ * Reads the configuration file again and makes it hold, all or nothing. A file with faults gives
+ * -EINVAL and the faults in *ret_errors (deinit in all cases). Without `force` a file that removes
+ * more than half of a service's backends, or a whole service, is refused with -EPERM.
+ */
+int daemon_reload(struct daemon *d, bool force, struct daemon_change *ret,
+		  struct config_errors *ret_errors, char **ret_error);
+
+int daemon_add_backend(struct daemon *d, const char *service, const char *name,
+		       const char *address, uint32_t weight, char **ret_error);
+
+/* Its connections may finish. */
+int daemon_remove_backend(struct daemon *d, const char *service, const char *name,
+			  char **ret_error);
+int daemon_set_weight(struct daemon *d, const char *service, const char *name, uint32_t weight,
+		      char **ret_error);
+
+/*
+ * `drain_timeout` counts for ADMIN_DRAINING: after it the remaining connections are reset;
+ * 0: the service's drain_timeout.
+ */
+int daemon_set_admin(struct daemon *d, const char *service, const char *name,
+		     enum admin_state state, nsec_t drain_timeout, char **ret_error);
+
+/* Accepts nothing more and ends when the connections have, or after `timeout`. */
+void daemon_stop(struct daemon *d, nsec_t timeout);
+
+/* NULL when there is none of that name. */
+struct live_service *daemon_find_service(const struct daemon *d, const char *name);
+struct live_backend *live_service_find_backend(const struct live_service *s, const char *name);
+
+/* A connection as a worker told it. */
+struct connection_info {
+	uint64_t id;	     /* unique in this process */
+	const char *state;   /* "connecting", "established", "half-closed", "ending" */
+	struct service *service; /* referenced */
+	struct backend *backend; /* referenced, or NULL while none is chosen */
+	struct address client, local;
+	unsigned worker, tries;
+	nsec_t age, idle;
+	uint64_t bytes_in, bytes_out;
+};
+
+/*
+ * Asks every worker for up to `n_max` of its connections, of `service` or (NULL) of all. The
+ * caller owns *ret (connection_infos_free). Waits for the workers, which answer within
+ * milliseconds; -ETIMEDOUT when one does not answer within a second.
+ */
+int daemon_connections(struct daemon *d, const char *service, size_t n_max,
+		       struct connection_info **ret, size_t *ret_n);
+void connection_infos_free(struct connection_info *infos, size_t n);
+
+/* The choice for a connection from `client` to `local`, as a worker would make it now. */
+struct daemon_explanation {
+	uint32_t slot;
+	uint64_t hash;
+	uint16_t owner;		  /* of the slot in the base table; index into backends */
+	uint16_t candidates[8];	  /* in the order they would be tried */
+	size_t n_candidates;
+};
+int daemon_explain(const struct daemon *d, const struct live_service *s,
+		   const struct address *client, const struct address *local,
+		   struct daemon_explanation *ret);
+
+/* Runs until stopped. The daemon owns `config`. Exit status for main(). */
+int daemon_run(struct config *config, const char *config_path);
