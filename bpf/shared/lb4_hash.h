@@ -56,8 +56,8 @@ static inline __u64 lb4_flow_hash(const struct lb4_hash_key *key, const struct l
 			      key->words + 2);
 	} else {
 		for (int i = 0; i < 4; i++)
-			sum += lb4_nh(lb4_word(t->source + 4 * i),
-				      lb4_word(t->destination + 4 * i), key->words + 4 + 2 * i);
+			sum += lb4_nh(lb4_word(t->source + 4 * i), lb4_word(t->destination + 4 * i),
+				      key->words + 4 + 2 * i);
 	}
 	return lb4_mix64(sum);
 }

@@ -17,14 +17,19 @@ struct timer {
 	uint32_t position; /* in the heap, TIMER_IDLE when not armed */
 };
 
-#define TIMER_INIT {.position = TIMER_IDLE}
+#define TIMER_INIT                                                                                 \
+	{                                                                                          \
+		.position = TIMER_IDLE                                                             \
+	}
 
 struct heap {
 	struct timer **timers;
 	size_t n_timers, n_allocated;
 };
 
-#define HEAP_INIT {}
+#define HEAP_INIT                                                                                  \
+	{                                                                                          \
+	}
 
 void heap_deinit(struct heap *h);
 

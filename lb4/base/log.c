@@ -39,8 +39,9 @@ void log_at(enum log_level level, const char *format, ...)
 	if (level > atomic_load_explicit(&max_level, memory_order_relaxed))
 		return;
 
-	head = snprintf(line, sizeof(line), "%slb4: %s: ",
-			isatty(STDERR_FILENO) ? "" : levels[level].prefix, levels[level].name);
+	head = snprintf(line, sizeof(line),
+			"%slb4: %s: ", isatty(STDERR_FILENO) ? "" : levels[level].prefix,
+			levels[level].name);
 	va_start(args, format);
 	body = vsnprintf(line + head, sizeof(line) - (size_t)head - 1, format, args);
 	va_end(args);

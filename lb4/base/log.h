@@ -21,7 +21,7 @@ const char *log_level_name(enum log_level level);
 
 void log_at(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-#define log_error(...)   log_at(LOG_ERROR, __VA_ARGS__)
+#define log_error(...)	 log_at(LOG_ERROR, __VA_ARGS__)
 #define log_warning(...) log_at(LOG_WARNING, __VA_ARGS__)
-#define log_info(...)    log_at(LOG_INFO, __VA_ARGS__)
-#define log_debug(...)   log_at(LOG_DEBUG, __VA_ARGS__)
+#define log_info(...)	 log_at(LOG_INFO, __VA_ARGS__)
+#define log_debug(...)	 log_at(LOG_DEBUG, __VA_ARGS__)

@@ -11,8 +11,12 @@ static const struct {
 	nsec_t nsec;
 } units[] = {
 	/* Largest first, for printing. */
-	{"d", 86400 * NSEC_PER_SEC}, {"h", 3600 * NSEC_PER_SEC}, {"m", 60 * NSEC_PER_SEC},
-	{"s", NSEC_PER_SEC},	     {"ms", NSEC_PER_MSEC},	 {"us", NSEC_PER_USEC},
+	{"d", 86400 * NSEC_PER_SEC},
+	{"h", 3600 * NSEC_PER_SEC},
+	{"m", 60 * NSEC_PER_SEC},
+	{"s", NSEC_PER_SEC},
+	{"ms", NSEC_PER_MSEC},
+	{"us", NSEC_PER_USEC},
 	{"ns", 1},
 };
 #define N_UNITS (sizeof(units) / sizeof(units[0]))

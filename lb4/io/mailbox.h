@@ -24,7 +24,10 @@ struct mailbox {
 	int event_fd;
 };
 
-#define MAILBOX_INIT {.event_fd = -1}
+#define MAILBOX_INIT                                                                               \
+	{                                                                                          \
+		.event_fd = -1                                                                     \
+	}
 
 /* -errno. */
 int mailbox_init(struct mailbox *m, uint32_t n_max);

@@ -20,9 +20,9 @@ struct ring;
 
 struct ring_completion {
 	uint64_t token;
-	int result;  /* ≥ 0, or -errno; -ECANCELED after ring_cancel() */
-	bool more;   /* of the multishot accept: further completions follow */
-	void *data;  /* of ring_receive() with result > 0: the bytes, until ring_buffer_return() */
+	int result; /* ≥ 0, or -errno; -ECANCELED after ring_cancel() */
+	bool more;  /* of the multishot accept: further completions follow */
+	void *data; /* of ring_receive() with result > 0: the bytes, until ring_buffer_return() */
 	uint16_t buffer; /* names `data` for ring_buffer_return() */
 };
 
@@ -37,8 +37,11 @@ struct ring_completion {
 int ring_open(unsigned entries, unsigned buffers_max, struct ring **ret);
 struct ring *ring_close(struct ring *r);
 
-/* Accepts until cancelled or failed; each completion's result is a new descriptor (CLOEXEC). */
-void ring_accept(struct ring *r, int fd, uint64_t token);
+/*
+ * Accepts one connection, or with `multishot` until cancelled or failed; each completion's result
+ * is a new descriptor (CLOEXEC). -EMFILE and the like end it and leave the connection queued.
+ */
+void ring_accept(struct ring *r, int fd, bool multishot, uint64_t token);
 
 /* `address` must live until the completion. Result 0 or -errno. */
 void ring_connect(struct ring *r, int fd, const struct sockaddr_storage *address, socklen_t length,
@@ -46,8 +49,9 @@ void ring_connect(struct ring *r, int fd, const struct sockaddr_storage *address
 
 /*
  * Receives once, into a buffer of the ring that is taken when there are bytes, so that a silent
- * socket holds none. Result: bytes (> 0, with data), 0 at FIN, -errno; -ENOBUFS when all
- * `buffers_max` are out.
+ * socket holds none. Result: bytes (> 0, with data), 0 at FIN, -errno. -ENOBUFS: a burst met too
+ * few supplied buffers; the ring supplies more, receive again. No more than `buffers_max` may be
+ * out and awaited together.
  */
 void ring_receive(struct ring *r, int fd, uint64_t token);
 void ring_buffer_return(struct ring *r, uint16_t buffer);
@@ -74,10 +78,10 @@ int ring_wait(struct ring *r, nsec_t deadline);
 bool ring_next(struct ring *r, struct ring_completion *ret);
 
 struct ring_stats {
-	uint64_t submissions;	  /* operations submitted */
-	uint64_t waits;		  /* ring_wait() calls */
-	uint32_t buffers_out;	  /* receive buffers the caller holds */
-	uint32_t buffers_made;	  /* ever given memory */
+	uint64_t submissions;  /* operations submitted */
+	uint64_t waits;	       /* ring_wait() calls */
+	uint32_t buffers_out;  /* receive buffers the caller holds */
+	uint32_t buffers_made; /* ever given memory */
 	uint32_t buffers_max;
 	uint64_t buffer_shortages; /* receives that met -ENOBUFS */
 };

@@ -38,10 +38,10 @@ struct check_config {
 	unsigned rise, fall;  /* consecutive results that change the verdict; default 2 and 3 */
 
 	/* CHECK_HTTP */
-	char *http_path;		  /* "/healthz" */
-	char *http_host;		  /* the Host header; NULL: the backend's address */
-	unsigned status_min, status_max;  /* default 200 to 399 */
-	char *http_body;		  /* substring expected in the body, or NULL */
+	char *http_path;		 /* "/healthz" */
+	char *http_host;		 /* the Host header; NULL: the backend's address */
+	unsigned status_min, status_max; /* default 200 to 399 */
+	char *http_body;		 /* substring expected in the body, or NULL */
 
 	/* CHECK_SEND_EXPECT; at least one of them is not empty */
 	uint8_t *send, *expect;
@@ -118,9 +118,9 @@ enum log_connections {
 };
 
 struct config {
-	char *socket_path; /* default /run/lb4/lb4.sock */
-	unsigned workers;  /* 0: one per CPU of the affinity mask */
-	uint64_t seed;	   /* default 0x1b4: equal files give equal tables everywhere */
+	char *socket_path;	  /* default /run/lb4/lb4.sock */
+	unsigned workers;	  /* 0: one per CPU of the affinity mask */
+	uint64_t seed;		  /* default 0x1b4: equal files give equal tables everywhere */
 	uint32_t max_connections; /* 0: as many as RLIMIT_NOFILE carries */
 	nsec_t stop_timeout;	  /* what SIGTERM lets connections take to finish; default 30s */
 	enum log_level log_level;

@@ -33,7 +33,7 @@ enum end_party {
 };
 
 struct end_reason_info {
-	const char *name;    /* "client-reset" */
+	const char *name; /* "client-reset" */
 	enum end_party party;
 	const char *meaning; /* one sentence for the manual page and lbctl */
 };

@@ -23,5 +23,5 @@ extern const uint32_t maglev_sizes[];
  * size · w / W slots, rounded by largest remainder. The result depends on the set of (name,
  * weight), the seed and the size, never on the order of `members`. Returns 0 or -ENOMEM.
  */
-int maglev_build(uint16_t *table, uint32_t size, uint64_t seed,
-		 const struct maglev_member *members, size_t n_members);
+int maglev_build(uint16_t *table, uint32_t size, uint64_t seed, const struct maglev_member *members,
+		 size_t n_members);

@@ -37,8 +37,8 @@ struct pool_member {
 	char *name;
 	uint32_t weight;
 	enum admin_state admin;
-	bool failed;	    /* by checks or passive evidence */
-	nsec_t failed_at;   /* when `failed` became true */
+	bool failed;	  /* by checks or passive evidence */
+	nsec_t failed_at; /* when `failed` became true */
 	/* What pool_update() decided: */
 	bool ejected;  /* failed, and taken out */
 	bool braked;   /* failed, but kept in by max_eject with fail: open */
@@ -50,9 +50,9 @@ struct pool_table {
 	_Atomic uint32_t refs;
 	uint32_t size;
 	uint32_t n_members;
-	bool *eligible;	 /* of each member, when the table was made */
-	uint16_t *base;	 /* walked for further candidates */
-	uint16_t *live;	 /* slot → member, MAGLEV_NONE when nobody is eligible */
+	bool *eligible; /* of each member, when the table was made */
+	uint16_t *base; /* walked for further candidates */
+	uint16_t *live; /* slot → member, MAGLEV_NONE when nobody is eligible */
 	uint64_t seed;
 };
 
@@ -67,7 +67,7 @@ struct pool {
 	struct pool_member *members; /* the order is the caller's; tables hold indices into it */
 	size_t n_members;
 
-	bool brake; /* max_eject is holding somebody in, or (fail: closed) was passed */
+	bool brake;   /* max_eject is holding somebody in, or (fail: closed) was passed */
 	bool rebuilt; /* the base is not the configured one */
 	uint64_t n_rebuilds, n_slots_moved, n_updates; /* counters since pool_init() */
 	nsec_t out_since; /* since when more than POOL_REBUILD_PERCENT is out; NSEC_NEVER: is not */
@@ -76,7 +76,9 @@ struct pool {
 	uint16_t *configured_base, *rebuilt_base;
 };
 
-#define POOL_INIT {}
+#define POOL_INIT                                                                                  \
+	{                                                                                          \
+	}
 
 /*
  * Starts with no members and no table. The caller then sets members with pool_set_members() and

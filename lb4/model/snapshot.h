@@ -19,19 +19,19 @@
 
 /* Counters of one worker; it alone writes them (relaxed), anyone reads. */
 struct backend_counters {
-	_Atomic uint64_t connections;	    /* connects begun */
-	_Atomic uint64_t active;	    /* established now */
-	_Atomic uint64_t connect_failures;  /* refused, unreachable, timed out */
-	_Atomic uint64_t instant_resets;    /* reset before a byte was exchanged */
-	_Atomic uint64_t bytes_in;	    /* client → backend */
-	_Atomic uint64_t bytes_out;	    /* backend → client */
-	_Atomic uint64_t connect_nsec;	    /* sum over finished connects */
-	_Atomic uint64_t connects;	    /* finished connects */
+	_Atomic uint64_t connections;	   /* connects begun */
+	_Atomic uint64_t active;	   /* established now */
+	_Atomic uint64_t connect_failures; /* refused, unreachable, timed out */
+	_Atomic uint64_t instant_resets;   /* reset before a byte was exchanged */
+	_Atomic uint64_t bytes_in;	   /* client → backend */
+	_Atomic uint64_t bytes_out;	   /* backend → client */
+	_Atomic uint64_t connect_nsec;	   /* sum over finished connects */
+	_Atomic uint64_t connects;	   /* finished connects */
 } __attribute__((aligned(64)));
 
 struct service_counters {
 	_Atomic uint64_t accepted;
-	_Atomic uint64_t active; /* accepted and not ended */
+	_Atomic uint64_t active;  /* accepted and not ended */
 	_Atomic uint64_t retries; /* candidates tried after the first */
 	_Atomic uint64_t bytes_in;
 	_Atomic uint64_t bytes_out;

@@ -66,7 +66,7 @@ struct daemon {
 	nsec_t started_at;   /* monotonic */
 	nsec_t started_wall; /* wall clock */
 	uint64_t n_reloads, n_snapshots, n_lines_dropped;
-	char *reload_error; /* of the last reload, NULL when it succeeded */
+	char *reload_error;   /* of the last reload, NULL when it succeeded */
 	nsec_t stop_deadline; /* NSEC_NEVER while running */
 	bool stopping;
 };
@@ -93,8 +93,8 @@ struct daemon_change {
 int daemon_reload(struct daemon *d, bool force, struct daemon_change *ret,
 		  struct config_errors *ret_errors, char **ret_error);
 
-int daemon_add_backend(struct daemon *d, const char *service, const char *name,
-		       const char *address, uint32_t weight, char **ret_error);
+int daemon_add_backend(struct daemon *d, const char *service, const char *name, const char *address,
+		       uint32_t weight, char **ret_error);
 
 /* Its connections may finish. */
 int daemon_remove_backend(struct daemon *d, const char *service, const char *name,
@@ -118,8 +118,8 @@ struct live_backend *live_service_find_backend(const struct live_service *s, con
 
 /* A connection as a worker told it. */
 struct connection_info {
-	uint64_t id;	     /* unique in this process */
-	const char *state;   /* "connecting", "established", "half-closed", "ending" */
+	uint64_t id;		 /* unique in this process */
+	const char *state;	 /* "connecting", "established", "half-closed", "ending" */
 	struct service *service; /* referenced */
 	struct backend *backend; /* referenced, or NULL while none is chosen */
 	struct address client, local;
@@ -141,8 +141,8 @@ void connection_infos_free(struct connection_info *infos, size_t n);
 struct daemon_explanation {
 	uint32_t slot;
 	uint64_t hash;
-	uint16_t owner;		  /* of the slot in the base table; index into backends */
-	uint16_t candidates[8];	  /* in the order they would be tried */
+	uint16_t owner;		/* of the slot in the base table; index into backends */
+	uint16_t candidates[8]; /* in the order they would be tried */
 	size_t n_candidates;
 };
 int daemon_explain(const struct daemon *d, const struct live_service *s,

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The only file that includes liburing. One ring, one thread, nothing shared.
+ *
+ * Receive buffers: the kernel takes them, first in first out, from a ring of provided buffers. Only
+ * as many as recently proved useful (`target`) are supplied, so that they stay warm in the cache;
+ * the rest have no memory until a burst meets an empty ring (-ENOBUFS), which doubles the target.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <liburing.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "cleanup.h"
+#include "ring.h"
+
+#define BUFFER_GROUP  0
+#define BUFFERS_MAX   32768u /* the kernel's limit of one buffer ring */
+#define SUPPLY_START  16u
+#define KEPT_WARM     64u /* unsupplied buffers beyond these give their memory back */
+#define CQ_PER_SQ     4u
+#define WAIT_LIMIT    (3600 * NSEC_PER_SEC) /* far deadlines are waited for in pieces */
+#define TOKEN_OF_RING 0
+
+struct buffers {
+	struct io_uring_buf_ring *ring;
+	size_t ring_size;
+	uint32_t ring_entries; /* a power of two */
+	char *memory;
+	uint32_t max, made, out, supplied, target;
+	uint16_t *idle; /* made, and neither out nor supplied */
+	uint32_t n_idle;
+	uint64_t shortages;
+};
+
+struct ring {
+	struct io_uring uring;
+	struct buffers buffers;
+	uint64_t n_submissions, n_waits;
+};
+
+static uint32_t round_up_power_of_two(uint32_t n)
+{
+	uint32_t power = 1;
+
+	while (power < n)
+		power *= 2;
+	return power;
+}
+
+static void buffer_supply(struct buffers *b, uint16_t id)
+{
+	io_uring_buf_ring_add(b->ring, b->memory + (size_t)id * RING_BUFFER_SIZE, RING_BUFFER_SIZE,
+			      id, io_uring_buf_ring_mask(b->ring_entries), 0);
+	io_uring_buf_ring_advance(b->ring, 1);
+	b->supplied++;
+}
+
+/* Brings the supply up to the target, as far as there are buffers. */
+static void buffers_supply(struct buffers *b)
+{
+	while (b->supplied < b->target) {
+		if (b->n_idle)
+			buffer_supply(b, b->idle[--b->n_idle]);
+		else if (b->made < b->max)
+			buffer_supply(b, (uint16_t)b->made++);
+		else
+			return;
+	}
+}
+
+static void buffers_deinit(struct buffers *b)
+{
+	if (b->memory)
+		munmap(b->memory, (size_t)b->max * RING_BUFFER_SIZE);
+	if (b->ring)
+		munmap(b->ring, b->ring_size);
+	free(b->idle);
+	*b = (struct buffers){};
+}
+
+static void *map_memory(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static int buffers_init(struct buffers *b, struct io_uring *uring, uint32_t max)
+{
+	struct io_uring_buf_reg registration = {};
+	int r;
+
+	assert(max <= BUFFERS_MAX);
+	b->max = max;
+	b->ring_entries = round_up_power_of_two(max);
+	b->ring_size = b->ring_entries * sizeof(struct io_uring_buf);
+	b->target = SUPPLY_START < max ? SUPPLY_START : max;
+	b->idle = calloc(max, sizeof(b->idle[0]));
+	b->memory = map_memory((size_t)max * RING_BUFFER_SIZE);
+	b->ring = map_memory(b->ring_size);
+	if (!b->idle || !b->memory || !b->ring)
+		return -ENOMEM;
+
+	io_uring_buf_ring_init(b->ring);
+	registration.ring_addr = (uintptr_t)b->ring;
+	registration.ring_entries = b->ring_entries;
+	registration.bgid = BUFFER_GROUP;
+	r = io_uring_register_buf_ring(uring, &registration, 0);
+	if (r < 0)
+		return r;
+	buffers_supply(b);
+	return 0;
+}
+
+/* Takes the best set-up flags the kernel accepts. */
+static int queue_init(struct io_uring *uring, unsigned entries)
+{
+	static const unsigned flags[] = {
+		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN, /* 6.1 */
+		IORING_SETUP_COOP_TASKRUN,				 /* 5.19 */
+		0,
+	};
+	int r = -EINVAL;
+
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]) && r == -EINVAL; i++) {
+		struct io_uring_params params = {
+			.flags = flags[i] | IORING_SETUP_CQSIZE,
+			.cq_entries = entries * CQ_PER_SQ,
+		};
+
+		r = io_uring_queue_init_params(entries, uring, &params);
+	}
+	return r;
+}
+
+static void ring_closep(struct ring **r)
+{
+	ring_close(*r);
+}
+
+int ring_open(unsigned entries, unsigned buffers_max, struct ring **ret)
+{
+	_cleanup_(freep) struct ring *allocated = calloc(1, sizeof(*allocated));
+	_cleanup_(ring_closep) struct ring *ring = NULL;
+	int r;
+
+	if (!allocated)
+		return -ENOMEM;
+	r = queue_init(&allocated->uring, entries);
+	if (r < 0)
+		return r;
+	ring = take_ptr(allocated);
+	io_uring_register_ring_fd(&ring->uring); /* saves a look-up a call, where the kernel can */
+	if (buffers_max) {
+		r = buffers_init(&ring->buffers, &ring->uring, buffers_max);
+		if (r < 0)
+			return r;
+	}
+	*ret = take_ptr(ring);
+	return 0;
+}
+
+struct ring *ring_close(struct ring *r)
+{
+	if (!r)
+		return NULL;
+	io_uring_queue_exit(&r->uring);
+	buffers_deinit(&r->buffers);
+	free(r);
+	return NULL;
+}
+
+/*
+ * An entry to fill. A full submission queue is submitted on the spot; the kernel takes all of it
+ * (operations that cannot go on wait inside), so that there is room again.
+ */
+static struct io_uring_sqe *next_entry(struct ring *r, uint64_t token)
+{
+	struct io_uring_sqe *entry = io_uring_get_sqe(&r->uring);
+
+	for (int attempt = 0; !entry; attempt++) {
+		assert(attempt < 1000);
+		io_uring_submit_and_get_events(&r->uring);
+		entry = io_uring_get_sqe(&r->uring);
+	}
+	r->n_submissions++;
+	io_uring_sqe_set_data64(entry, token); /* the io_uring_prep_*() calls leave it alone */
+	return entry;
+}
+
+void ring_accept(struct ring *r, int fd, bool multishot, uint64_t token)
+{
+	struct io_uring_sqe *entry = next_entry(r, token);
+
+	if (multishot)
+		io_uring_prep_multishot_accept(entry, fd, NULL, NULL, SOCK_CLOEXEC);
+	else
+		io_uring_prep_accept(entry, fd, NULL, NULL, SOCK_CLOEXEC);
+}
+
+void ring_connect(struct ring *r, int fd, const struct sockaddr_storage *address, socklen_t length,
+		  uint64_t token)
+{
+	io_uring_prep_connect(next_entry(r, token), fd, (const struct sockaddr *)address, length);
+}
+
+void ring_receive(struct ring *r, int fd, uint64_t token)
+{
+	struct io_uring_sqe *entry = next_entry(r, token);
+
+	io_uring_prep_recv(entry, fd, NULL, RING_BUFFER_SIZE, 0);
+	entry->flags |= IOSQE_BUFFER_SELECT;
+	entry->buf_group = BUFFER_GROUP;
+}
+
+void ring_buffer_return(struct ring *r, uint16_t buffer)
+{
+	struct buffers *b = &r->buffers;
+
+	assert(b->out > 0);
+	b->out--;
+	if (b->supplied < b->target) {
+		buffer_supply(b, buffer);
+		return;
+	}
+	if (b->n_idle >= KEPT_WARM)
+		madvise(b->memory + (size_t)buffer * RING_BUFFER_SIZE, RING_BUFFER_SIZE,
+			MADV_DONTNEED);
+	b->idle[b->n_idle++] = buffer;
+}
+
+void ring_send(struct ring *r, int fd, const void *data, size_t size, uint64_t token)
+{
+	/* MSG_WAITALL: the kernel goes on after a partial send by itself (5.19). */
+	io_uring_prep_send(next_entry(r, token), fd, data, size, MSG_NOSIGNAL | MSG_WAITALL);
+}
+
+void ring_poll(struct ring *r, int fd, unsigned events, uint64_t token)
+{
+	io_uring_prep_poll_add(next_entry(r, token), fd, events);
+}
+
+void ring_cancel(struct ring *r, uint64_t token)
+{
+	io_uring_prep_cancel64(next_entry(r, TOKEN_OF_RING), token, 0);
+}
+
+int ring_wait(struct ring *r, nsec_t deadline)
+{
+	struct io_uring_cqe *cqe;
+	struct __kernel_timespec ts;
+	nsec_t now, delay;
+	int result;
+
+	r->n_waits++;
+	now = deadline == 0 || deadline == NSEC_NEVER ? 0 : clock_now();
+	if (deadline <= now) {
+		result = io_uring_submit_and_get_events(&r->uring);
+	} else if (deadline == NSEC_NEVER) {
+		result = io_uring_submit_and_wait(&r->uring, 1);
+	} else {
+		delay = deadline - now < WAIT_LIMIT ? deadline - now : WAIT_LIMIT;
+		ts.tv_sec = (long long)(delay / NSEC_PER_SEC);
+		ts.tv_nsec = (long long)(delay % NSEC_PER_SEC);
+		result = io_uring_submit_and_wait_timeout(&r->uring, &cqe, 1, &ts, NULL);
+	}
+	/* A signal, the deadline, or completions to take first: none of them is a failure. */
+	if (result < 0 && result != -EINTR && result != -ETIME && result != -EAGAIN &&
+	    result != -EBUSY)
+		return result;
+	return 0;
+}
+
+static void *buffer_taken(struct buffers *b, uint16_t id)
+{
+	assert(b->supplied > 0);
+	b->supplied--;
+	b->out++;
+	if (b->supplied < b->target / 2)
+		buffers_supply(b);
+	return b->memory + (size_t)id * RING_BUFFER_SIZE;
+}
+
+static void buffers_short(struct buffers *b)
+{
+	b->shortages++;
+	b->target = b->target * 2 < b->max ? b->target * 2 : b->max;
+	buffers_supply(b);
+}
+
+bool ring_next(struct ring *r, struct ring_completion *ret)
+{
+	struct io_uring_cqe *cqe;
+
+	while (io_uring_peek_cqe(&r->uring, &cqe) == 0) {
+		*ret = (struct ring_completion){
+			.token = cqe->user_data,
+			.result = cqe->res,
+			.more = cqe->flags & IORING_CQE_F_MORE,
+		};
+		if (cqe->flags & IORING_CQE_F_BUFFER) {
+			ret->buffer = (uint16_t)(cqe->flags >> IORING_CQE_BUFFER_SHIFT);
+			ret->data = buffer_taken(&r->buffers, ret->buffer);
+			if (ret->result <= 0) {
+				ring_buffer_return(r, ret->buffer);
+				ret->data = NULL;
+			}
+		}
+		io_uring_cqe_seen(&r->uring, cqe);
+		if (ret->token == TOKEN_OF_RING)
+			continue;
+		if (ret->result == -ENOBUFS && r->buffers.max)
+			buffers_short(&r->buffers);
+		return true;
+	}
+	return false;
+}
+
+void ring_stats(const struct ring *r, struct ring_stats *ret)
+{
+	*ret = (struct ring_stats){
+		.submissions = r->n_submissions,
+		.waits = r->n_waits,
+		.buffers_out = r->buffers.out,
+		.buffers_made = r->buffers.made,
+		.buffers_max = r->buffers.max,
+		.buffer_shortages = r->buffers.shortages,
+	};
+}

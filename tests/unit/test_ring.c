@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* io/ring against the kernel, on socket pairs and loopback. */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "address.h"
+#include "ring.h"
+#include "socket.h"
+
+#include "test.h"
+
+enum { TOKEN_A = 1, TOKEN_B, TOKEN_C };
+
+/* Waits, at most ten seconds, for the next completion. */
+static struct ring_completion completion(struct ring *r)
+{
+	struct ring_completion c = {};
+	nsec_t deadline = clock_now() + 10 * NSEC_PER_SEC;
+
+	while (!ring_next(r, &c)) {
+		assert_int_equal(ring_wait(r, deadline), 0);
+		assert_true(clock_now() < deadline);
+	}
+	return c;
+}
+
+static void pair(int fds[2])
+{
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+}
+
+static void receives_sends_and_sees_the_end(void **state)
+{
+	struct ring *r;
+	struct ring_completion c;
+	struct ring_stats stats;
+	int fds[2];
+
+	(void)state;
+	pair(fds);
+	assert_int_equal(ring_open(8, 64, &r), 0);
+
+	ring_receive(r, fds[0], TOKEN_A);
+	ring_send(r, fds[1], "hello", 5, TOKEN_B);
+	for (int i = 0; i < 2; i++) {
+		c = completion(r);
+		assert_int_equal(c.result, 5);
+		if (c.token == TOKEN_B)
+			continue;
+		assert_memory_equal(c.data, "hello", 5);
+		ring_buffer_return(r, c.buffer);
+	}
+
+	ring_receive(r, fds[0], TOKEN_A);
+	close(fds[1]);
+	c = completion(r);
+	assert_int_equal(c.result, 0);
+	assert_null(c.data);
+	ring_stats(r, &stats);
+	assert_int_equal(stats.buffers_out, 0);
+	close(fds[0]);
+	ring_close(r);
+}
+
+static void cancels(void **state)
+{
+	struct ring *r;
+	struct ring_completion c;
+	int fds[2];
+
+	(void)state;
+	pair(fds);
+	assert_int_equal(ring_open(8, 64, &r), 0);
+	ring_receive(r, fds[0], TOKEN_A);
+	ring_poll(r, fds[0], POLLIN, TOKEN_B);
+	ring_cancel(r, TOKEN_A);
+	c = completion(r);
+	assert_int_equal(c.token, TOKEN_A);
+	assert_int_equal(c.result, -ECANCELED);
+	ring_cancel(r, TOKEN_C); /* of nothing: no completion */
+	assert_int_equal(ring_wait(r, 0), 0);
+	assert_false(ring_next(r, &c));
+	assert_int_equal(write(fds[1], "x", 1), 1);
+	c = completion(r);
+	assert_int_equal(c.token, TOKEN_B);
+	assert_true(c.result & POLLIN);
+	close(fds[0]);
+	close(fds[1]);
+	ring_close(r);
+}
+
+/* Many more receivers than supplied buffers: every one is served in the end. */
+static void a_burst_gets_more_buffers(void **state)
+{
+	enum { N = 200 };
+	struct ring *r;
+	struct ring_stats stats;
+	struct ring_completion c;
+	int fds[N][2];
+	uint16_t held[N];
+	int n = 0;
+
+	(void)state;
+	assert_int_equal(ring_open(64, N, &r), 0);
+	for (int i = 0; i < N; i++) {
+		pair(fds[i]);
+		assert_int_equal(write(fds[i][1], &i, sizeof(i)), sizeof(i));
+		ring_receive(r, fds[i][0], (uint64_t)i + 1);
+	}
+	while (n < N) {
+		c = completion(r);
+		if (c.result == -ENOBUFS) {
+			ring_receive(r, fds[c.token - 1][0], c.token);
+			continue;
+		}
+		assert_int_equal(c.result, sizeof(int));
+		assert_int_equal(*(int *)c.data, c.token - 1);
+		held[n++] = c.buffer; /* kept: all are out at once */
+	}
+	ring_stats(r, &stats);
+	assert_int_equal(stats.buffers_out, N);
+	assert_true(stats.buffer_shortages > 0);
+	for (int i = 0; i < N; i++) {
+		ring_buffer_return(r, held[i]);
+		close(fds[i][0]);
+		close(fds[i][1]);
+	}
+	ring_stats(r, &stats);
+	assert_int_equal(stats.buffers_out, 0);
+	assert_true(stats.buffers_made <= N);
+	ring_close(r);
+}
+
+static void accepts_and_connects(void **state)
+{
+	struct sockaddr_storage sa;
+	struct address any, local;
+	struct ring *r;
+	struct ring_completion c;
+	socklen_t length;
+	const char *why;
+	int listener, client, accepted = -1;
+
+	(void)state;
+	assert_int_equal(address_parse("127.0.0.1:1", false, &any, &why), 0);
+	any.port = 0;
+	assert_int_equal(socket_listen(&any, &listener), 0);
+	assert_int_equal(socket_local(listener, &local), 0);
+	assert_int_equal(socket_new(&local, &client), 0);
+	length = address_to_sockaddr(&local, &sa);
+
+	assert_int_equal(ring_open(8, 0, &r), 0);
+	ring_accept(r, listener, true, TOKEN_A);
+	ring_connect(r, client, &sa, length, TOKEN_B);
+	for (int i = 0; i < 2; i++) {
+		c = completion(r);
+		assert_true(c.result >= 0);
+		if (c.token == TOKEN_A) {
+			assert_true(c.more);
+			accepted = c.result;
+		}
+	}
+	ring_cancel(r, TOKEN_A);
+	c = completion(r);
+	assert_int_equal(c.result, -ECANCELED);
+	assert_false(c.more);
+
+	/* RST arrives as RST. */
+	ring_poll(r, client, 0, TOKEN_C);
+	assert_int_equal(ring_wait(r, 0), 0);
+	socket_reset(accepted);
+	c = completion(r);
+	assert_int_equal(c.token, TOKEN_C);
+	assert_true(c.result & POLLERR);
+	socket_close(client);
+	socket_close(listener);
+	ring_close(r);
+}
+
+static void waits_until_the_deadline(void **state)
+{
+	struct ring *r;
+	struct ring_completion c;
+	nsec_t before = clock_now();
+
+	(void)state;
+	assert_int_equal(ring_open(8, 0, &r), 0);
+	assert_int_equal(ring_wait(r, before + 30 * NSEC_PER_MSEC), 0);
+	assert_true(clock_now() >= before + 30 * NSEC_PER_MSEC);
+	assert_false(ring_next(r, &c));
+	ring_close(r);
+}
+
+/* More operations than the submission queue holds. */
+static void a_full_queue_is_submitted(void **state)
+{
+	enum { N = 100 };
+	struct ring *r;
+	int fds[2], n = 0;
+
+	(void)state;
+	pair(fds);
+	assert_int_equal(ring_open(4, 64, &r), 0);
+	for (int i = 0; i < N; i++)
+		ring_poll(r, fds[0], POLLIN, (uint64_t)i + 1);
+	assert_int_equal(write(fds[1], "x", 1), 1);
+	while (n < N)
+		n += completion(r).result > 0;
+	close(fds[0]);
+	close(fds[1]);
+	ring_close(r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(receives_sends_and_sees_the_end),
+		cmocka_unit_test(cancels),
+		cmocka_unit_test(a_burst_gets_more_buffers),
+		cmocka_unit_test(accepts_and_connects),
+		cmocka_unit_test(waits_until_the_deadline),
+		cmocka_unit_test(a_full_queue_is_submitted),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
