@@ -233,6 +233,11 @@ void ring_buffer_return(struct ring *r, uint16_t buffer)
 	b->idle[b->n_idle++] = buffer;
 }
 
+bool ring_has_buffers(const struct ring *r)
+{
+	return r->buffers.out < r->buffers.max;
+}
+
 void ring_send(struct ring *r, int fd, const void *data, size_t size, uint64_t token)
 {
 	/* MSG_WAITALL: the kernel goes on after a partial send by itself (5.19). */

@@ -50,11 +50,13 @@ void ring_connect(struct ring *r, int fd, const struct sockaddr_storage *address
 /*
  * Receives once, into a buffer of the ring that is taken when there are bytes, so that a silent
  * socket holds none. Result: bytes (> 0, with data), 0 at FIN, -errno. -ENOBUFS: a burst met too
- * few supplied buffers; the ring supplies more, receive again. No more than `buffers_max` may be
- * out and awaited together.
+ * few supplied buffers; the ring supplies more, receive again if ring_has_buffers().
  */
 void ring_receive(struct ring *r, int fd, uint64_t token);
 void ring_buffer_return(struct ring *r, uint16_t buffer);
+
+/* False while all `buffers_max` are out: then wait for one to be returned before receiving. */
+bool ring_has_buffers(const struct ring *r);
 
 /* Sends all of `size` bytes; `data` must live until the completion. Result: bytes sent, fewer than
  * `size` only when the peer or a cancel ended it; -errno. Never raises SIGPIPE. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
@@ -9,8 +10,11 @@
 #include "cleanup.h"
 #include "socket.h"
 
-/* As long as the kernel lets it be: net.core.somaxconn cuts it. */
-#define LISTEN_BACKLOG 65535
+/*
+ * A burst of this many waits for a worker. No more, since a multishot accept takes them all at
+ * once, and descriptors for them must be left (see ACCEPT_MARGIN of the worker).
+ */
+#define LISTEN_BACKLOG 2048
 
 static int set_int(int fd, int level, int option, int value)
 {
@@ -94,6 +98,27 @@ int socket_peer(int fd, struct address *ret)
 int socket_local(int fd, struct address *ret)
 {
 	return name_of(fd, getsockname, ret);
+}
+
+int socket_error(int fd)
+{
+	int error = 0;
+	socklen_t length = sizeof(error);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
+		return errno;
+	return error;
+}
+
+int socket_accept_pending(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+	int accepted;
+
+	if (flags < 0 || (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0))
+		return -errno;
+	accepted = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+	return accepted < 0 ? -errno : accepted;
 }
 
 void socket_shutdown(int fd)

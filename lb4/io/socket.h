@@ -23,6 +23,15 @@ int socket_tune(int fd, const struct service_settings *settings);
 int socket_peer(int fd, struct address *ret);
 int socket_local(int fd, struct address *ret);
 
+/* Takes the pending error of the socket, as a positive errno; 0: none. */
+int socket_error(int fd);
+
+/*
+ * Accepts what already waits on a listening socket, without blocking: a descriptor, or -errno,
+ * -EAGAIN when nothing waits. Makes the listening socket non-blocking for good.
+ */
+int socket_accept_pending(int fd);
+
 /* Sends FIN once what is queued has been sent. Errors mean the socket is dead already. */
 void socket_shutdown(int fd);
 

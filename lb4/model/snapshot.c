@@ -70,6 +70,7 @@ struct backend *backend_new(const char *service_name, const char *name,
 	copy_name(b->name, name);
 	copy_name(b->service_name, service_name);
 	b->address = *address;
+	b->sockaddr_length = address_to_sockaddr(address, &b->sockaddr);
 	return b;
 }
 
@@ -160,7 +161,7 @@ const struct snapshot_service *snapshot_find(const struct snapshot *s,
 	return NULL;
 }
 
-uint32_t snapshot_service_slot(const struct snapshot_service *s, const struct address *client,
+uint64_t snapshot_service_hash(const struct snapshot_service *s, const struct address *client,
 			       const struct address *local)
 {
 	struct lb4_tuple tuple = {
@@ -173,5 +174,11 @@ uint32_t snapshot_service_slot(const struct snapshot_service *s, const struct ad
 	memcpy(tuple.destination, local->ip, sizeof(tuple.destination));
 	if (s->settings.hash == HASH_SOURCE)
 		lb4_tuple_keep_source(&tuple, s->settings.mask_ipv4, s->settings.mask_ipv6);
-	return lb4_slot(lb4_flow_hash(&s->key, &tuple), s->table->size);
+	return lb4_flow_hash(&s->key, &tuple);
+}
+
+uint32_t snapshot_service_slot(const struct snapshot_service *s, const struct address *client,
+			       const struct address *local)
+{
+	return lb4_slot(snapshot_service_hash(s, client, local), s->table->size);
 }

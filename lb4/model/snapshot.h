@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,6 +28,8 @@ struct backend_counters {
 	_Atomic uint64_t bytes_out;	   /* backend → client */
 	_Atomic uint64_t connect_nsec;	   /* sum over finished connects */
 	_Atomic uint64_t connects;	   /* finished connects */
+	/* Connects failed or reset at once since the last byte from the backend: a level. */
+	_Atomic uint64_t consecutive_failures;
 } __attribute__((aligned(64)));
 
 struct service_counters {
@@ -58,6 +61,8 @@ struct backend {
 	char name[NAME_LENGTH_MAX + 1];
 	char service_name[NAME_LENGTH_MAX + 1];
 	struct address address;
+	struct sockaddr_storage sockaddr; /* the same, as connect(2) wants it */
+	socklen_t sockaddr_length;
 	struct backend_counters counters[]; /* one a worker */
 };
 
@@ -98,8 +103,10 @@ const struct snapshot_service *snapshot_find(const struct snapshot *s,
 					     const struct service *service);
 
 /*
- * The choice itself, the same for worker and `lbctl explain`: the slot of a connection from
- * `client` to `local` under the service's hash.
+ * The choice itself, the same for worker and `lbctl explain`: the hash and the slot of a connection
+ * from `client` to `local` under the service's hash kind and key.
  */
+uint64_t snapshot_service_hash(const struct snapshot_service *s, const struct address *client,
+			       const struct address *local);
 uint32_t snapshot_service_slot(const struct snapshot_service *s, const struct address *client,
 			       const struct address *local);

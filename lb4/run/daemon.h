@@ -21,7 +21,21 @@
 
 struct checker;
 struct control;
+struct line_writer;
+struct target;
 struct worker;
+
+/* Shared by all workers: accepting pauses while `active` is not below `max`. */
+struct connection_limit {
+	_Atomic uint32_t active;
+	uint32_t max;
+};
+
+/* Which connection lines are written; main writes, workers read. */
+struct line_policy {
+	_Atomic enum log_connections connections;
+	_Atomic uint32_t sample; /* 1 in so many */
+};
 
 /* A backend of the running configuration; pool.members[i] of its service is its other half. */
 struct live_backend {
@@ -29,6 +43,7 @@ struct live_backend {
 	struct backend_health health;
 	uint64_t target_id;    /* names it to the checker */
 	nsec_t drain_deadline; /* when its connections are reset; NSEC_NEVER: they may finish */
+	bool was_ejected;      /* when its connections were last told */
 	bool drifted;	       /* added or changed at run time, not in the file */
 };
 
@@ -54,7 +69,6 @@ struct daemon {
 	struct config *config; /* as last loaded; owns the texts of the settings */
 	char *config_path;     /* NULL in quick mode */
 	unsigned n_workers;
-	uint32_t max_connections; /* of all workers together */
 	struct worker **workers;
 	struct checker *checker;
 	struct control *control;
@@ -62,10 +76,19 @@ struct daemon {
 	struct live_service **services;
 	size_t n_services;
 	struct snapshot *snapshot; /* what the workers obey */
+	bool publish_wanted;	   /* a table or a setting is newer than `snapshot` */
+	struct target *targets;	   /* what the checker reports about, sorted by id */
+	size_t n_targets;
 	uint64_t next_id;
+	nsec_t now;	 /* of this round of the loop */
+	nsec_t deadline; /* when daemon_on_time() has something to do, or earlier */
+	struct connection_limit limit;
+	struct line_policy line_policy;
+	struct line_writer *lines;
+	unsigned n_workers_running;
 	nsec_t started_at;   /* monotonic */
 	nsec_t started_wall; /* wall clock */
-	uint64_t n_reloads, n_snapshots, n_lines_dropped;
+	uint64_t n_reloads, n_snapshots;
 	char *reload_error;   /* of the last reload, NULL when it succeeded */
 	nsec_t stop_deadline; /* NSEC_NEVER while running */
 	bool stopping;

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One spliced connection, seen from inside the splicer.
+ *
+ *   accept ─→ CONNECTING ─→ ESTABLISHED ─→ ENDING ─→ freed
+ *                ↑ │ next      │ reset before a
+ *                └─┘ candidate ↓ byte was exchanged
+ *                ↑           LOST
+ *                └─────────────┘
+ *
+ * Ending: start nothing more, cancel what is under way, wait until every operation has completed,
+ * then close both sockets, tell the worker with exactly one end reason, and free the slot. Until
+ * then no descriptor is closed, so that none can be reused under an operation; after it the slot's
+ * generation has changed, so that nothing late finds it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "address.h"
+#include "end_reason.h"
+#include "heap.h"
+#include "list.h"
+#include "slots.h"
+#include "snapshot.h"
+#include "splicer.h"
+#include "timeouts.h"
+#include "token.h"
+
+#define TRIES_MAX 8
+
+enum {
+	CLIENT, /* the side that connected to us */
+	SERVER,
+	SIDES,
+};
+
+/* Directions are named after their source: direction[CLIENT] carries client → server. */
+static inline unsigned other_side(unsigned side)
+{
+	return 1 - side;
+}
+
+enum connection_state {
+	CONNECTION_CONNECTING,
+	CONNECTION_ESTABLISHED,
+	CONNECTION_LOST, /* the backend reset it at once; its operations are being waited for */
+	CONNECTION_ENDING,
+};
+
+struct side {
+	int fd;
+	bool watching; /* a poll for errors is under way */
+};
+
+struct direction {
+	const struct mover *mover;
+	bool receiving, sending; /* operations under way */
+	bool eof;		 /* the source said FIN */
+	bool finished;		 /* and so did we to the destination */
+	bool starved;		 /* would receive, but waits for a buffer, in splicer.starved */
+	bool broken;		 /* the destination is dead; nothing can be sent any more */
+	/* Of the copying mover: the buffer of the ring that is being sent. */
+	bool holds;
+	uint16_t buffer;
+	const uint8_t *data;
+	uint32_t size, sent;
+
+	uint64_t bytes; /* accepted by the destination's socket */
+};
+
+struct connection {
+	struct slot slot; /* first: connections live in slots */
+	struct splicer *splicer;
+	enum connection_state state;
+	enum end_reason reason;
+	/* Why it will end once the dead side's last bytes have been passed on; END_NONE: will not. */
+	enum end_reason pending_reason;
+	struct side side[SIDES];
+	struct direction direction[SIDES];
+	struct service *service; /* referenced */
+	struct backend *backend; /* referenced; NULL while none is chosen */
+	struct address client, local;
+	struct timeouts timeouts;
+	struct timer timer;
+	struct list waiting; /* in splicer.waiting */
+	struct list starved; /* in splicer.starved */
+
+	bool connecting; /* the connect is under way */
+	bool timed_out;	 /* … and was cancelled, since the try's time was over */
+	bool abandoned;	 /* … and was cancelled, since the backend left the table */
+	bool paused;	 /* between two rounds of candidates */
+	uint8_t n_tries; /* begun */
+	uint8_t n_tried; /* entries of tried[] */
+	int last_error;	 /* of the last failed connect, a positive errno */
+	nsec_t connect_started, connect_took;
+	const void *tried[TRIES_MAX]; /* backends of this round, as names only */
+};
+
+static inline uint64_t connection_token(const struct connection *c, unsigned kind)
+{
+	return token_make(kind, c->slot.generation, c->slot.index);
+}
+
+/* Unique in this process for as long as anyone will remember it. */
+static inline uint64_t connection_id(const struct connection *c)
+{
+	return (uint64_t)c->splicer->worker << 56 | (uint64_t)(c->slot.generation / 2) << 24 |
+	       c->slot.index;
+}
+
+/* The word of lbctl and the API. */
+const char *connection_state_name(const struct connection *c);
+
+/* Ends the connection; harmless when it is ending already. `c` may be freed by the call. */
+void connection_end(struct connection *c, enum end_reason reason);
+
+/* Frees an ending connection whose last operation has completed. True when it did. */
+bool connection_finish(struct connection *c);
+
+/*
+ * The backend reset the connection. When no byte was exchanged yet, the next candidate is tried
+ * (once the operations on its socket have completed) and true is returned.
+ */
+bool connection_lose_backend(struct connection *c, int error);
+
+/* An operation on the lost backend's socket has completed. */
+void connection_lost_step(struct connection *c);
+
+/* Arms the timer when the next deadline is earlier than what is armed. */
+void connection_arm(struct connection *c);
+
+/* Parts of its life, called by the splicer. */
+void connection_open(struct splicer *s, const struct snapshot_service *service, int fd,
+		     const struct address *local);
+void connection_connected(struct connection *c, int result);
+void connection_expire(struct connection *c);
+void connection_abandon_connect(struct connection *c);
+void connection_resume(struct connection *c); /* a descriptor may be free again */

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "connection.h"
+#include "connection_line.h"
+
+/* RFC 3339 in UTC, to the millisecond. */
+static void print_time(nsec_t wall, char *buffer, size_t size)
+{
+	time_t seconds = (time_t)(wall / NSEC_PER_SEC);
+	char whole[32];
+	struct tm tm;
+
+	gmtime_r(&seconds, &tm);
+	strftime(whole, sizeof(whole), "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(buffer, size, "%s.%03uZ", whole, (unsigned)(wall % NSEC_PER_SEC / NSEC_PER_MSEC));
+}
+
+size_t connection_line_print(const struct connection *c, nsec_t wall, char *buffer)
+{
+	const struct end_reason_info *end = &end_reasons[c->reason];
+	char client[ADDRESS_TEXT_MAX], local[ADDRESS_TEXT_MAX], server[ADDRESS_TEXT_MAX];
+	char time[64], error[96] = "";
+
+	print_time(wall, time, sizeof(time));
+	if (c->backend)
+		snprintf(server, sizeof(server), "%s", address_print(&c->backend->address, local));
+	if (c->last_error)
+		snprintf(error, sizeof(error), ",\"error\":\"%s\"", strerrordesc_np(c->last_error));
+
+	/* Names hold only letters, digits and "-_.": nothing here needs escaping. */
+	return (size_t)snprintf(
+		buffer, CONNECTION_LINE_MAX,
+		"{\"time\":\"%s\",\"id\":%" PRIu64 ",\"service\":\"%s\",\"backend\":\"%s\","
+		"\"client\":\"%s\",\"local\":\"%s\",\"server\":\"%s\",\"end\":\"%s\","
+		"\"party\":\"%s\",\"tries\":%u,\"connect_us\":%" PRIu64 ",\"duration_ms\":%" PRIu64
+		",\"bytes_in\":%" PRIu64 ",\"bytes_out\":%" PRIu64 "%s}\n",
+		time, connection_id(c), c->service->name, c->backend ? c->backend->name : "",
+		address_print(&c->client, client), address_print(&c->local, local),
+		c->backend ? server : "", end->name, end_party_name(end->party), c->n_tries,
+		c->connect_took / NSEC_PER_USEC,
+		(c->splicer->now - c->timeouts.started) / NSEC_PER_MSEC, c->direction[CLIENT].bytes,
+		c->direction[SERVER].bytes, error);
+}

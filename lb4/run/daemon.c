@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Main's life: start, loop, stop. */
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "checker.h"
+#include "cleanup.h"
+#include "control.h"
+#include "daemon_private.h"
+#include "line_writer.h"
+#include "log.h"
+#include "worker.h"
+
+/* Reports that may wait for main; what finds no room is counted, and told again. */
+#define REPORTS_MAX 65536
+
+/* Descriptors that are no connection's: rings, control clients, probes, files. */
+#define DESCRIPTORS_KEPT 320
+
+static unsigned count_cpus(void)
+{
+	cpu_set_t set;
+	int n;
+
+	if (sched_getaffinity(0, sizeof(set), &set) < 0)
+		return 1;
+	n = CPU_COUNT(&set);
+	return n < 1 ? 1 : n > WORKERS_MAX ? WORKERS_MAX : (unsigned)n;
+}
+
+/* Raises the soft limit to the hard one and divides it: two descriptors a connection. */
+static int choose_max_connections(struct daemon *d)
+{
+	size_t n_listeners = 0;
+	rlim_t kept, n;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return -errno;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return -errno;
+	for (size_t i = 0; i < d->config->n_services; i++)
+		n_listeners += d->config->services[i].n_listen;
+	kept = DESCRIPTORS_KEPT + 2 * n_listeners * d->n_workers;
+	if (kept > limit.rlim_cur / 2)
+		kept = limit.rlim_cur / 2;
+	n = (limit.rlim_cur - kept) / 2;
+	if (n > 1u << 20)
+		n = 1u << 20; /* of one process; more needs another kind of table */
+	if (d->config->max_connections && d->config->max_connections < n)
+		n = d->config->max_connections;
+	else if (d->config->max_connections > n)
+		log_warning("max_connections: %u needs %u descriptors and more, the limit is %llu; "
+			    "using %llu",
+			    d->config->max_connections, 2 * d->config->max_connections,
+			    (unsigned long long)limit.rlim_cur, (unsigned long long)n);
+	d->limit.max = (uint32_t)(n ? n : 1);
+	return 0;
+}
+
+static int start_workers(struct daemon *d)
+{
+	d->workers = calloc(d->n_workers, sizeof(d->workers[0]));
+	if (!d->workers)
+		return -ENOMEM;
+	for (unsigned i = 0; i < d->n_workers; i++) {
+		const struct worker_setup setup = {
+			.index = i,
+			.reports = &d->reports,
+			.lines = d->lines,
+			.line_policy = &d->line_policy,
+			.limit = &d->limit,
+		};
+		int r = worker_start(&setup, &d->workers[i]);
+
+		if (r < 0) {
+			log_error("cannot start a worker: %s%s", strerrordesc_np(-r),
+				  r == -EPERM || r == -ENOSYS
+					  ? " (io_uring is switched off: see "
+					    "/proc/sys/kernel/io_uring_disabled)"
+					  : "");
+			return r;
+		}
+		d->n_workers_running++;
+	}
+	return 0;
+}
+
+/* Signals arrive at the loop. */
+static int open_signals(void)
+{
+	sigset_t set;
+	int fd;
+
+	/* splice(2) has no MSG_NOSIGNAL, and standard output may close. */
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return fd < 0 ? -errno : fd;
+}
+
+static void reload_on_signal(struct daemon *d)
+{
+	struct config_errors errors = {};
+	struct daemon_change change;
+	_cleanup_(freep) char *error = NULL;
+
+	daemon_reload(d, false, &change, &errors, &error); /* logs the outcome */
+	config_errors_deinit(&errors);
+}
+
+static void take_signals(struct daemon *d, int fd)
+{
+	struct signalfd_siginfo info;
+
+	while (read(fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGHUP)
+			reload_on_signal(d);
+		else
+			daemon_stop(d, d->stopping ? 0 : d->config->stop_timeout);
+	}
+}
+
+/* The stop timeout is over: what is left is reset. */
+static void stop_now(struct daemon *d)
+{
+	uint32_t left = atomic_load_explicit(&d->limit.active, memory_order_relaxed);
+
+	log_info("stop timeout is over: %u connections are reset", left);
+	d->stop_deadline = NSEC_NEVER;
+	for (unsigned i = 0; i < d->n_workers; i++)
+		if (worker_end_all(d->workers[i], END_STOPPED) < 0)
+			log_error("worker %u could not be told: out of memory", i);
+}
+
+static int poll_timeout(const struct daemon *d)
+{
+	nsec_t deadline = control_deadline(d->control, d->now);
+	nsec_t delay;
+
+	if (d->deadline < deadline)
+		deadline = d->deadline;
+	if (d->stopping && d->stop_deadline < deadline)
+		deadline = d->stop_deadline;
+	if (d->publish_wanted)
+		return 100; /* a worker could not be told: again soon */
+	if (deadline == NSEC_NEVER)
+		return -1;
+	if (deadline <= d->now)
+		return 0;
+	delay = (deadline - d->now + NSEC_PER_MSEC - 1) / NSEC_PER_MSEC; /* never early */
+	return delay > 3600000 ? 3600000 : (int)delay;
+}
+
+static void loop(struct daemon *d, int signals)
+{
+	struct pollfd polls[] = {
+		{.fd = d->reports.event_fd, .events = POLLIN},
+		{.fd = signals, .events = POLLIN},
+		{.fd = control_fd(d->control), .events = POLLIN},
+	};
+
+	while (d->n_workers_running > 0) {
+		int n = poll(polls, sizeof(polls) / sizeof(polls[0]), poll_timeout(d));
+
+		d->now = clock_now();
+		if (n > 0 && polls[0].revents)
+			daemon_take_reports(d);
+		if (n > 0 && polls[1].revents)
+			take_signals(d, signals);
+		control_run(d->control);
+		daemon_on_time(d);
+		if (d->stopping && d->stop_deadline <= d->now)
+			stop_now(d);
+		if (d->publish_wanted && daemon_publish(d) < 0)
+			log_error("a worker could not be given the new tables: out of memory");
+	}
+}
+
+static int start(struct daemon *d, struct config *config)
+{
+	struct daemon_change change = {};
+	_cleanup_(freep) char *error = NULL;
+	int r = mailbox_init(&d->reports, REPORTS_MAX);
+
+	if (r >= 0)
+		r = line_writer_start(&d->lines);
+	if (r >= 0)
+		r = choose_max_connections(d);
+	if (r < 0) {
+		log_error("cannot start: %s", strerrordesc_np(-r));
+		return r;
+	}
+	r = start_workers(d);
+	if (r < 0)
+		return r;
+	r = checker_start(&d->reports, &d->checker);
+	if (r < 0) {
+		log_error("cannot start the checker: %s", strerrordesc_np(-r));
+		return r;
+	}
+	r = control_start(d, config->socket_path, &d->control);
+	if (r < 0) {
+		log_error("cannot serve the control socket %s: %s%s", config->socket_path,
+			  strerrordesc_np(-r),
+			  r == -EADDRINUSE ? " (is lb4 running already?)" : "");
+		return r;
+	}
+	d->config = NULL; /* what applies is compared with nothing */
+	r = daemon_apply(d, config, &change, &error);
+	if (r < 0) {
+		d->config = config;
+		log_error("cannot start: %s", error ? error : strerrordesc_np(-r));
+	}
+	return r;
+}
+
+/* Ends the threads and frees all; accepts a daemon that only half started. */
+static void finish(struct daemon *d)
+{
+	d->control = control_stop(d->control);
+	d->checker = checker_stop(d->checker);
+	for (unsigned i = 0; d->workers && i < d->n_workers; i++) {
+		if (!d->workers[i])
+			continue;
+		if (!d->stopping)
+			worker_stop(d->workers[i]);
+		d->workers[i] = worker_join(d->workers[i]);
+	}
+	free(d->workers);
+	d->lines = line_writer_stop(d->lines);
+	mailbox_deinit(&d->reports);
+	snapshot_unref(d->snapshot);
+	for (size_t i = 0; i < d->n_services; i++)
+		live_service_free(d->services[i], d->n_workers);
+	free(d->services);
+	free(d->targets);
+	free(d->reload_error);
+	free(d->config_path);
+	config_free(d->config);
+}
+
+int daemon_run(struct config *config, const char *config_path)
+{
+	_cleanup_(closep) int signals = -1;
+	struct daemon d = {
+		.config = config,
+		.config_path = config_path ? strdup(config_path) : NULL,
+		.n_workers = config->workers ? config->workers : count_cpus(),
+		.reports = MAILBOX_INIT,
+		.now = clock_now(),
+		.deadline = 0,
+		.started_at = clock_now(),
+		.started_wall = clock_wall(),
+		.stop_deadline = NSEC_NEVER,
+	};
+	int r;
+
+	log_set_level(config->log_level);
+	signals = open_signals();
+	if (signals < 0) {
+		log_error("cannot take signals: %s", strerrordesc_np(-signals));
+		r = signals;
+	} else {
+		r = start(&d, config);
+	}
+	if (r >= 0) {
+		log_info("lb4 %s is ready: %u worker%s, up to %u connections", LB4_VERSION,
+			 d.n_workers, d.n_workers == 1 ? "" : "s", d.limit.max);
+		loop(&d, signals);
+		log_info("stopped");
+	}
+	finish(&d);
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

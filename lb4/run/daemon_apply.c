@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Making a configuration hold, all or nothing. First everything that can fail is staged beside what
+ * runs: services, tables, sockets. Then the staged parts take the place of the old ones; what stays
+ * by name and address keeps its identity, so its connections never notice.
+ */
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "daemon_private.h"
+#include "log.h"
+#include "socket.h"
+#include "worker.h"
+
+struct staged {
+	struct config *config;
+	struct live_service **services; /* in the order of config->services */
+	size_t n_services;
+	unsigned n_workers;
+	struct daemon_change change;
+};
+
+static void staged_deinit(struct staged *s)
+{
+	for (size_t i = 0; i < s->n_services; i++)
+		live_service_free(s->services[i], s->n_workers);
+	free(s->services);
+}
+
+static struct live_listener *find_listener(const struct live_service *s,
+					   const struct address *address)
+{
+	for (size_t i = 0; s && i < s->n_listeners; i++)
+		if (address_equal(&s->listeners[i].address, address))
+			return &s->listeners[i];
+	return NULL;
+}
+
+static int open_listener(struct daemon *d, const struct address *address,
+			 struct live_listener *listener, char **ret_error)
+{
+	char text[ADDRESS_TEXT_MAX];
+
+	listener->fds = malloc(d->n_workers * sizeof(listener->fds[0]));
+	if (!listener->fds)
+		return -ENOMEM;
+	for (unsigned i = 0; i < d->n_workers; i++)
+		listener->fds[i] = -1;
+	for (unsigned i = 0; i < d->n_workers; i++) {
+		int r = socket_listen(address, &listener->fds[i]);
+
+		if (r < 0)
+			return daemon_refuse(ret_error, r, "cannot listen on %s: %s",
+					     address_print(address, text), strerrordesc_np(-r));
+	}
+	return 0;
+}
+
+/* Addresses the service had are marked by their id and move later; others are opened now. */
+static int stage_listeners(struct daemon *d, const struct service_config *config,
+			   const struct live_service *old, struct live_service *s, char **ret_error)
+{
+	s->listeners = calloc(config->n_listen, sizeof(s->listeners[0]));
+	if (!s->listeners)
+		return -ENOMEM;
+	s->n_listeners = config->n_listen;
+	for (size_t i = 0; i < config->n_listen; i++) {
+		struct live_listener *listener = &s->listeners[i];
+		const struct live_listener *known = find_listener(old, &config->listen[i]);
+		int r;
+
+		listener->address = config->listen[i];
+		if (known) {
+			listener->id = known->id;
+			continue;
+		}
+		listener->id = ++d->next_id;
+		r = open_listener(d, &listener->address, listener, ret_error);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static void count_changes(struct staged *staged, const struct live_service *old,
+			  const struct service_config *config)
+{
+	for (size_t i = 0; i < config->n_backends; i++) {
+		const struct backend_config *b = &config->backends[i];
+		const struct live_backend *known = live_service_find_backend(old, b->name);
+
+		if (!known)
+			staged->change.backends_added++;
+		else if (!address_equal(&known->backend->address, &b->address) ||
+			 old->pool.members[known - old->backends].weight != b->weight)
+			staged->change.backends_changed++;
+	}
+	for (size_t i = 0; i < old->n_backends; i++)
+		if (!service_config_find_backend(config, old->backends[i].backend->name))
+			staged->change.backends_removed++;
+}
+
+static int stage(struct daemon *d, struct staged *staged, char **ret_error)
+{
+	const struct config *config = staged->config;
+
+	staged->services = calloc(config->n_services, sizeof(staged->services[0]));
+	if (!staged->services)
+		return -ENOMEM;
+	for (size_t i = 0; i < config->n_services; i++) {
+		const struct service_config *c = &config->services[i];
+		const struct live_service *old = daemon_find_service(d, c->name);
+		int r = live_service_new(d, c, config->seed, old, &staged->services[i]);
+
+		if (r < 0)
+			return r;
+		staged->n_services++;
+		if (old)
+			count_changes(staged, old, c);
+		else
+			staged->change.services_added++;
+	}
+	/* Sockets last: a connection may arrive at one at once. */
+	for (size_t i = 0; i < config->n_services; i++) {
+		const struct service_config *c = &config->services[i];
+		int r = stage_listeners(d, c, daemon_find_service(d, c->name), staged->services[i],
+					ret_error);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Slots whose owner, by name, is another than before. */
+static uint64_t slots_moved(const struct live_service *old, const struct live_service *new)
+{
+	const struct pool_table *a = old->pool.table, *b = new->pool.table;
+	_cleanup_(freep) uint16_t *map = NULL;
+	uint64_t moved = 0;
+
+	if (a->size != b->size)
+		return b->size;
+	map = malloc((old->n_backends + 1) * sizeof(map[0]));
+	if (!map)
+		return 0;
+	for (size_t i = 0; i < old->n_backends; i++) {
+		const struct live_backend *known =
+			live_service_find_backend(new, old->backends[i].backend->name);
+
+		map[i] = known ? (uint16_t)(known - new->backends) : MAGLEV_NONE - 1;
+	}
+	for (uint32_t i = 0; i < a->size; i++) {
+		uint16_t was = a->live[i] == MAGLEV_NONE ? MAGLEV_NONE : map[a->live[i]];
+
+		moved += was != b->live[i];
+	}
+	return moved;
+}
+
+/* Takes over what could not be staged: the pool that stays, and the sockets in use. */
+static void take_over(struct daemon *d, struct staged *staged, struct live_service *old,
+		      struct live_service *new)
+{
+	if (!new->pool.table) {
+		new->pool = old->pool;
+		old->pool = (struct pool)POOL_INIT;
+		pool_configure(&new->pool, staged->config->seed, &new->settings);
+	} else if (old->pool.table) {
+		uint64_t moved = slots_moved(old, new);
+
+		new->pool.n_slots_moved += moved;
+		staged->change.slots_moved += moved;
+	}
+	for (size_t i = 0; i < new->n_listeners; i++) {
+		struct live_listener *known = find_listener(old, &new->listeners[i].address);
+
+		if (known)
+			new->listeners[i].fds = take_ptr(known->fds);
+	}
+	for (size_t i = 0; i < new->n_backends; i++) {
+		new->pool.members[i].failed = new->backends[i].health.failed;
+		new->pool.members[i].failed_at = new->backends[i].health.since;
+		new->backends[i].drifted = false;
+	}
+	(void)d;
+}
+
+static void give_listeners(struct daemon *d, struct live_service *s)
+{
+	for (size_t i = 0; i < s->n_listeners; i++) {
+		struct live_listener *l = &s->listeners[i];
+
+		for (unsigned j = 0; j < d->n_workers; j++) {
+			if (l->fds[j] < 0)
+				continue;
+			if (worker_listen(d->workers[j], l->id, s->service, &l->address,
+					  l->fds[j]) >= 0)
+				l->fds[j] = -1;
+			else
+				log_error("service %s: worker %u could not be told to listen: "
+					  "out of memory",
+					  s->service->name, j);
+		}
+	}
+}
+
+/* What the old services had and the new ones have not. */
+static void drop_old(struct daemon *d, struct live_service *old, const struct live_service *new)
+{
+	for (size_t i = 0; i < old->n_listeners; i++) {
+		if (find_listener(new, &old->listeners[i].address))
+			continue;
+		for (unsigned j = 0; j < d->n_workers; j++)
+			worker_unlisten(d->workers[j], old->listeners[i].id);
+	}
+	for (size_t i = 0; i < old->n_backends; i++) {
+		struct backend *b = old->backends[i].backend;
+		const struct live_backend *known =
+			new ? live_service_find_backend(new, b->name) : NULL;
+
+		if (!known || known->backend != b)
+			daemon_leave_backend(d, b, END_NONE);
+	}
+}
+
+static void set_policies(struct daemon *d, const struct config *config)
+{
+	log_set_level(config->log_level);
+	atomic_store_explicit(&d->line_policy.connections, config->log_connections,
+			      memory_order_relaxed);
+	atomic_store_explicit(&d->line_policy.sample, config->log_sample, memory_order_relaxed);
+}
+
+static void tell_what_waits_for_a_restart(const struct config *old, const struct config *new)
+{
+	if (old->workers != new->workers)
+		log_warning("workers: takes effect at the next start");
+	if (old->max_connections != new->max_connections)
+		log_warning("max_connections: takes effect at the next start");
+	if (strcmp(old->socket_path, new->socket_path))
+		log_warning("admin: socket: takes effect at the next start");
+}
+
+static void commit(struct daemon *d, struct staged *staged)
+{
+	struct live_service **old_services = d->services;
+	size_t n_old = d->n_services;
+	struct config *old_config = d->config;
+
+	for (size_t i = 0; i < staged->n_services; i++) {
+		struct live_service *old =
+			daemon_find_service(d, staged->services[i]->service->name);
+
+		if (old)
+			take_over(d, staged, old, staged->services[i]);
+	}
+	d->services = take_ptr(staged->services);
+	d->n_services = staged->n_services;
+	staged->n_services = 0;
+	d->config = take_ptr(staged->config);
+	set_policies(d, d->config);
+
+	/* Tables, then sockets: no worker meets a connection for a service it does not know. */
+	if (daemon_publish(d) < 0)
+		log_error("a worker could not be given the new tables: out of memory; trying on");
+	for (size_t i = 0; i < d->n_services; i++) {
+		give_listeners(d, d->services[i]);
+		daemon_update_pool(d, d->services[i]);
+	}
+	if (daemon_set_targets(d) < 0)
+		log_error("the checker could not be told whom to probe: out of memory");
+	for (size_t i = 0; i < n_old; i++) {
+		struct live_service *new = daemon_find_service(d, old_services[i]->service->name);
+
+		staged->change.services_removed += new == NULL;
+		drop_old(d, old_services[i], new);
+		live_service_free(old_services[i], d->n_workers);
+	}
+	free(old_services);
+	if (old_config)
+		tell_what_waits_for_a_restart(old_config, d->config);
+	config_free(old_config);
+	d->deadline = 0; /* looked at anew */
+}
+
+int daemon_apply(struct daemon *d, struct config *config, struct daemon_change *ret,
+		 char **ret_error)
+{
+	_cleanup_(staged_deinit) struct staged staged = {.config = config,
+							 .n_workers = d->n_workers};
+	int r = stage(d, &staged, ret_error);
+
+	if (r == -ENOMEM)
+		return daemon_refuse(ret_error, r, "out of memory; nothing has changed");
+	if (r < 0)
+		return r;
+	commit(d, &staged);
+	*ret = staged.change;
+	return 0;
+}

@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What operators ask for. Every refusal is one sentence that says what to do. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "config_file.h"
+#include "daemon_private.h"
+#include "log.h"
+#include "worker.h"
+
+int daemon_refuse(char **ret_error, int error, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	if (vasprintf(ret_error, format, args) < 0)
+		*ret_error = NULL;
+	va_end(args);
+	return error;
+}
+
+struct live_service *daemon_find_service(const struct daemon *d, const char *name)
+{
+	for (size_t i = 0; i < d->n_services; i++)
+		if (!strcmp(d->services[i]->service->name, name))
+			return d->services[i];
+	return NULL;
+}
+
+static int find(struct daemon *d, const char *service, const char *name, struct live_service **ret,
+		struct live_backend **ret_backend, char **ret_error)
+{
+	struct live_service *s = daemon_find_service(d, service);
+
+	if (!s)
+		return daemon_refuse(ret_error, -ENOENT, "there is no service %s", service);
+	*ret = s;
+	if (!name)
+		return 0;
+	*ret_backend = live_service_find_backend(s, name);
+	if (!*ret_backend)
+		return daemon_refuse(ret_error, -ENOENT, "service %s has no backend %s", service,
+				     name);
+	return 0;
+}
+
+/* --- reload --- */
+
+/* A truncated file is still valid YAML: too large a loss needs the operator's word. */
+static int check_losses(const struct daemon *d, const struct config *config, char **ret_error)
+{
+	for (size_t i = 0; i < d->n_services; i++) {
+		const struct live_service *s = d->services[i];
+		const struct service_config *new = config_find_service(config, s->service->name);
+		size_t lost = 0;
+
+		if (!new)
+			return daemon_refuse(ret_error, -EPERM,
+					     "the file has no service %s any more",
+					     s->service->name);
+		for (size_t j = 0; j < s->n_backends; j++)
+			lost += !service_config_find_backend(new, s->backends[j].backend->name);
+		if (2 * lost > s->n_backends)
+			return daemon_refuse(
+				ret_error, -EPERM,
+				"the file removes %zu of the %zu backends of service %s", lost,
+				s->n_backends, s->service->name);
+	}
+	return 0;
+}
+
+static int reload(struct daemon *d, bool force, struct daemon_change *ret,
+		  struct config_errors *ret_errors, char **ret_error)
+{
+	_cleanup_(config_freep) struct config *config = NULL;
+	int r;
+
+	if (!d->config_path)
+		return daemon_refuse(ret_error, -EINVAL,
+				     "lb4 was started without a file; there is nothing to reload");
+	r = config_file_read(d->config_path, &config, ret_errors);
+	if (r == -EINVAL)
+		return daemon_refuse(ret_error, r, "%s has %zu fault%s; nothing has changed",
+				     d->config_path, ret_errors->n_errors,
+				     ret_errors->n_errors == 1 ? "" : "s");
+	if (r < 0)
+		return daemon_refuse(ret_error, r, "cannot read %s: %s", d->config_path,
+				     strerrordesc_np(-r));
+	if (!force) {
+		r = check_losses(d, config, ret_error);
+		if (r < 0)
+			return r;
+	}
+	r = daemon_apply(d, config, ret, ret_error);
+	if (r >= 0)
+		config = NULL; /* the daemon's now */
+	return r;
+}
+
+int daemon_reload(struct daemon *d, bool force, struct daemon_change *ret,
+		  struct config_errors *ret_errors, char **ret_error)
+{
+	char *error = NULL;
+	int r = reload(d, force, ret, ret_errors, &error);
+
+	free(d->reload_error);
+	d->reload_error = NULL;
+	if (r < 0) {
+		d->reload_error = error ? strdup(error) : NULL;
+		log_warning("reload refused: %s", error ? error : strerrordesc_np(-r));
+		for (size_t i = 0; i < ret_errors->n_errors; i++)
+			log_warning("%s:%u: %s", d->config_path, ret_errors->errors[i].line,
+				    ret_errors->errors[i].message);
+		*ret_error = error;
+		return r;
+	}
+	d->n_reloads++;
+	log_info("reloaded: services +%u -%u, backends +%u -%u, %u changed, %llu slots moved",
+		 ret->services_added, ret->services_removed, ret->backends_added,
+		 ret->backends_removed, ret->backends_changed,
+		 (unsigned long long)ret->slots_moved);
+	return 0;
+}
+
+/* --- backends at run time --- */
+
+/* The backends as they are now; borrows names. */
+static struct backend_config *present_backends(const struct live_service *s, size_t room)
+{
+	struct backend_config *configs = calloc(s->n_backends + room, sizeof(configs[0]));
+
+	for (size_t i = 0; configs && i < s->n_backends; i++)
+		configs[i] = (struct backend_config){
+			.name = s->backends[i].backend->name,
+			.address = s->backends[i].backend->address,
+			.weight = s->pool.members[i].weight,
+		};
+	return configs;
+}
+
+/* The set of backends has changed. */
+static int set_backends(struct daemon *d, struct live_service *s,
+			const struct backend_config *configs, size_t n, char **ret_error)
+{
+	int r = live_service_set_backends(d, s, configs, n);
+
+	if (r < 0)
+		return daemon_refuse(ret_error, r, "out of memory; nothing has changed");
+	daemon_update_pool(d, s);
+	daemon_publish(d);
+	if (daemon_set_targets(d) < 0)
+		log_error("the checker could not be told whom to probe: out of memory");
+	d->deadline = 0;
+	return 0;
+}
+
+int daemon_add_backend(struct daemon *d, const char *service, const char *name, const char *address,
+		       uint32_t weight, char **ret_error)
+{
+	_cleanup_(backend_config_deinit) struct backend_config added = {};
+	_cleanup_(freep) struct backend_config *configs = NULL;
+	char text[ADDRESS_TEXT_MAX];
+	struct live_service *s = NULL;
+	size_t n;
+	int r = find(d, service, NULL, &s, NULL, ret_error);
+
+	if (r < 0)
+		return r;
+	r = backend_config_parse(name, address, weight, &added, ret_error);
+	if (r < 0)
+		return r;
+	n = s->n_backends;
+	if (n >= BACKENDS_MAX)
+		return daemon_refuse(ret_error, -EINVAL, "service %s has %d backends, the most",
+				     service, BACKENDS_MAX);
+	for (size_t i = 0; i < n; i++) {
+		const struct backend *b = s->backends[i].backend;
+
+		if (!strcmp(b->name, name))
+			return daemon_refuse(ret_error, -EEXIST,
+					     "service %s has a backend %s already", service, name);
+		if (address_equal(&b->address, &added.address))
+			return daemon_refuse(ret_error, -EEXIST,
+					     "%s is the address of backend %s already",
+					     address_print(&b->address, text), b->name);
+	}
+	configs = present_backends(s, 1);
+	if (!configs)
+		return -ENOMEM;
+	configs[n] = added;
+	r = set_backends(d, s, configs, n + 1, ret_error);
+	if (r < 0)
+		return r;
+	s->backends[n].drifted = true;
+	log_info("service %s: backend %s (%s, weight %u) was added", service, name,
+		 address_print(&added.address, text), weight);
+	return 0;
+}
+
+int daemon_remove_backend(struct daemon *d, const char *service, const char *name, char **ret_error)
+{
+	_cleanup_(freep) struct backend_config *configs = NULL;
+	struct live_service *s = NULL;
+	struct live_backend *b = NULL;
+	struct backend *removed;
+	size_t i;
+	int r = find(d, service, name, &s, &b, ret_error);
+
+	if (r < 0)
+		return r;
+	if (s->n_backends == 1)
+		return daemon_refuse(ret_error, -EINVAL,
+				     "%s is the last backend of service %s; disable it instead",
+				     name, service);
+	configs = present_backends(s, 0);
+	if (!configs)
+		return -ENOMEM;
+	i = (size_t)(b - s->backends);
+	memmove(&configs[i], &configs[i + 1], (s->n_backends - i - 1) * sizeof(configs[0]));
+	removed = backend_ref(b->backend);
+	r = set_backends(d, s, configs, s->n_backends - 1, ret_error);
+	if (r >= 0) {
+		daemon_leave_backend(d, removed, END_NONE);
+		log_info("service %s: backend %s was removed; its connections may finish", service,
+			 removed->name);
+	}
+	backend_unref(removed);
+	return r;
+}
+
+int daemon_set_weight(struct daemon *d, const char *service, const char *name, uint32_t weight,
+		      char **ret_error)
+{
+	_cleanup_(freep) struct backend_config *configs = NULL;
+	struct live_service *s = NULL;
+	struct live_backend *b = NULL;
+	size_t i;
+	int r = find(d, service, name, &s, &b, ret_error);
+
+	if (r < 0)
+		return r;
+	if (weight > WEIGHT_MAX)
+		return daemon_refuse(ret_error, -EINVAL, "a weight is 0 to %d", WEIGHT_MAX);
+	i = (size_t)(b - s->backends);
+	if (s->pool.members[i].weight == weight)
+		return 0;
+	configs = present_backends(s, 0);
+	if (!configs)
+		return -ENOMEM;
+	configs[i].weight = weight;
+	r = set_backends(d, s, configs, s->n_backends, ret_error);
+	if (r < 0)
+		return r;
+	s->backends[i].drifted = true;
+	log_info("service %s: backend %s has weight %u now", service, name, weight);
+	return 0;
+}
+
+static void say_admin(const char *service, const char *name, enum admin_state state)
+{
+	static const char *const words[] = {
+		[ADMIN_ENABLED] = "is enabled",
+		[ADMIN_DRAINING] = "is draining: no new connections, old ones may finish",
+		[ADMIN_DISABLED] = "is disabled: no new connections, no checks",
+	};
+
+	log_info("service %s: backend %s %s", service, name, words[state]);
+}
+
+int daemon_set_admin(struct daemon *d, const char *service, const char *name,
+		     enum admin_state state, nsec_t drain_timeout, char **ret_error)
+{
+	struct live_service *s = NULL;
+	struct live_backend *b = NULL;
+	size_t i;
+	int r = find(d, service, name, &s, &b, ret_error);
+
+	if (r < 0)
+		return r;
+	i = (size_t)(b - s->backends);
+	if (state == ADMIN_DRAINING && drain_timeout == 0)
+		drain_timeout = s->settings.drain_timeout;
+	b->drain_deadline = state == ADMIN_DRAINING && drain_timeout
+				    ? nsec_add(d->now, drain_timeout)
+				    : NSEC_NEVER;
+	d->deadline = 0;
+	if (s->pool.members[i].admin == state)
+		return 0;
+	s->pool.members[i].admin = state;
+	say_admin(service, name, state);
+	daemon_update_pool(d, s);
+	if (daemon_set_targets(d) < 0)
+		log_error("the checker could not be told whom to probe: out of memory");
+	return 0;
+}
+
+void daemon_stop(struct daemon *d, nsec_t timeout)
+{
+	nsec_t deadline = nsec_add(d->now, timeout);
+
+	if (d->stopping && deadline >= d->stop_deadline)
+		return;
+	d->stop_deadline = deadline;
+	if (d->stopping)
+		return;
+	d->stopping = true;
+	log_info("stopping: no new connections; what is established may finish");
+	for (unsigned i = 0; i < d->n_workers; i++)
+		if (worker_stop(d->workers[i]) < 0)
+			log_error("worker %u could not be told to stop: out of memory", i);
+}
+
+/* --- questions --- */
+
+int daemon_connections(struct daemon *d, const char *service, size_t n_max,
+		       struct connection_info **ret, size_t *ret_n)
+{
+	struct live_service *s = service ? daemon_find_service(d, service) : NULL;
+
+	if (service && !s)
+		return -ENOENT;
+	return workers_list(d->workers, d->n_workers, s ? s->service : NULL, n_max, ret, ret_n);
+}
+
+int daemon_explain(const struct daemon *d, const struct live_service *s,
+		   const struct address *client, const struct address *local,
+		   struct daemon_explanation *ret)
+{
+	const struct snapshot_service *view = snapshot_find(d->snapshot, s->service);
+	struct daemon_explanation e = {};
+
+	if (!view)
+		return -ENOENT;
+	e.hash = snapshot_service_hash(view, client, local);
+	e.slot = snapshot_service_slot(view, client, local);
+	e.owner = view->table->base[e.slot];
+	while (e.n_candidates < view->settings.tries &&
+	       e.n_candidates < sizeof(e.candidates) / sizeof(e.candidates[0])) {
+		uint16_t next =
+			pool_table_choose(view->table, e.slot, e.candidates, e.n_candidates);
+
+		if (next == MAGLEV_NONE)
+			break;
+		e.candidates[e.n_candidates++] = next;
+	}
+	*ret = e;
+	return 0;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the files of the daemon share; all of it runs on main. */
+#pragma once
+
+#include "daemon.h"
+
+/* Where a target of the checker lives. */
+struct target {
+	uint64_t id;
+	struct live_service *service;
+	size_t backend; /* index */
+};
+
+/* --- daemon_apply.c: making a configuration hold --- */
+
+/*
+ * Makes `config` hold, all or nothing; on success the daemon owns it. Workers run already. -errno
+ * with a sentence in *ret_error.
+ */
+int daemon_apply(struct daemon *d, struct config *config, struct daemon_change *ret,
+		 char **ret_error);
+
+/* --- live.c: services and backends --- */
+
+/*
+ * A service as `config` wants it, taking over what `old` (or NULL) knows of it by name; its pool is
+ * left empty when live_service_keeps_pool(). No sockets yet. -errno.
+ */
+int live_service_new(struct daemon *d, const struct service_config *config, uint64_t seed,
+		     const struct live_service *old, struct live_service **ret);
+struct live_service *live_service_free(struct live_service *s, unsigned n_workers);
+
+/* The members are as they were, in the same order: the old pool and its table can stay. */
+bool live_service_keeps_pool(const struct live_service *old, const struct service_config *config,
+			     uint64_t seed);
+
+/* Makes `s` have exactly the given backends, taking over by name. For changes at run time. */
+int live_service_set_backends(struct daemon *d, struct live_service *s,
+			      const struct backend_config *backends, size_t n);
+
+/* --- daemon_publish.c: what workers and the checker are told --- */
+
+/* Builds a snapshot and gives it to every worker. -ENOMEM: the old one stays. */
+int daemon_publish(struct daemon *d);
+
+/* Tells the checker whom to probe. */
+int daemon_set_targets(struct daemon *d);
+
+/* Tells every worker. */
+void daemon_leave_backend(struct daemon *d, struct backend *b, enum end_reason reason);
+
+/* --- daemon_health.c: who is eligible --- */
+
+/* Carries out what the checker and the workers have reported. */
+void daemon_take_reports(struct daemon *d);
+
+/* Lets the pool decide, tells workers whom to leave, and wants a snapshot when the table is new. */
+void daemon_update_pool(struct daemon *d, struct live_service *s);
+
+/* Carries out what is due by time, and finds the next deadline. */
+void daemon_on_time(struct daemon *d);
+
+/* --- */
+
+/* A sentence for the operator; returns `error`. */
+int daemon_refuse(char **ret_error, int error, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What workers and the checker are told. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "checker.h"
+#include "cleanup.h"
+#include "daemon_private.h"
+#include "log.h"
+#include "worker.h"
+
+static int fill_service(const struct live_service *s, uint64_t seed, struct snapshot_service *ret)
+{
+	ret->backends = calloc(s->n_backends ? s->n_backends : 1, sizeof(ret->backends[0]));
+	if (!ret->backends)
+		return -ENOMEM;
+	ret->service = service_ref(s->service);
+	ret->settings = s->settings;
+	lb4_hash_key_init(&ret->key, seed);
+	ret->table = pool_table_ref(s->pool.table);
+	for (size_t i = 0; i < s->n_backends; i++)
+		ret->backends[i] = backend_ref(s->backends[i].backend);
+	ret->n_backends = s->n_backends;
+	return 0;
+}
+
+int daemon_publish(struct daemon *d)
+{
+	struct snapshot *snapshot = snapshot_new(d->n_services);
+
+	if (!snapshot)
+		return -ENOMEM;
+	for (size_t i = 0; i < d->n_services; i++) {
+		int r = fill_service(d->services[i], d->config->seed, &snapshot->services[i]);
+
+		if (r < 0) {
+			snapshot_unref(snapshot);
+			return r;
+		}
+	}
+	snapshot->generation = ++d->n_snapshots;
+	snapshot_unref(d->snapshot);
+	d->snapshot = snapshot;
+	d->publish_wanted = false;
+	for (unsigned i = 0; i < d->n_workers; i++) {
+		int r = worker_publish(d->workers[i], snapshot_ref(snapshot));
+
+		if (r < 0) {
+			snapshot_unref(snapshot);
+			d->publish_wanted = true; /* the next round tries again */
+			return r;
+		}
+	}
+	return 0;
+}
+
+void daemon_leave_backend(struct daemon *d, struct backend *b, enum end_reason reason)
+{
+	for (unsigned i = 0; i < d->n_workers; i++)
+		if (worker_leave_backend(d->workers[i], b, reason) < 0)
+			log_error("backend %s of %s: worker %u could not be told: out of memory",
+				  b->name, b->service_name, i);
+}
+
+static int compare_targets(const void *a, const void *b)
+{
+	uint64_t x = ((const struct target *)a)->id, y = ((const struct target *)b)->id;
+
+	return x < y ? -1 : x > y;
+}
+
+static size_t count_backends(const struct daemon *d)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < d->n_services; i++)
+		n += d->services[i]->n_backends;
+	return n;
+}
+
+/* A disabled backend is not checked, and one without a check is known by evidence alone. */
+static bool is_checked(const struct live_service *s, size_t backend)
+{
+	return s->check.kind != CHECK_NONE && s->pool.members[backend].admin != ADMIN_DISABLED;
+}
+
+int daemon_set_targets(struct daemon *d)
+{
+	size_t n_max = count_backends(d), n = 0;
+	_cleanup_(freep) struct target *targets = calloc(n_max ? n_max : 1, sizeof(targets[0]));
+	_cleanup_(freep) struct check_target *checks = calloc(n_max ? n_max : 1, sizeof(checks[0]));
+
+	if (!targets || !checks)
+		return -ENOMEM;
+	for (size_t i = 0; i < d->n_services; i++) {
+		struct live_service *s = d->services[i];
+
+		for (size_t j = 0; j < s->n_backends; j++) {
+			if (!is_checked(s, j))
+				continue;
+			targets[n] = (struct target){s->backends[j].target_id, s, j};
+			checks[n++] = (struct check_target){
+				.id = s->backends[j].target_id,
+				.address = s->backends[j].backend->address,
+				.check = s->check, /* copied by the checker */
+			};
+		}
+	}
+	qsort(targets, n, sizeof(targets[0]), compare_targets);
+	free(d->targets);
+	d->targets = take_ptr(targets);
+	d->n_targets = n;
+	return checker_set_targets(d->checker, checks, n);
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
+
+#include "relay.h"
+#include "socket.h"
+
+/* Whose fault an error of one side is. */
+static enum end_reason reason_of(unsigned side, int error)
+{
+	switch (error) {
+	case ECONNRESET:
+	case EPIPE:
+	case ECONNABORTED:
+		return side == CLIENT ? END_CLIENT_RESET : END_SERVER_RESET;
+	case ETIMEDOUT:
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+	case EHOSTDOWN:
+	case ENETDOWN:
+		return side == CLIENT ? END_CLIENT_TIMEOUT : END_SERVER_TIMEOUT;
+	default:
+		return END_INTERNAL;
+	}
+}
+
+/* Waits for a reset of a side that nobody receives from; POLLERR and POLLHUP need no asking. */
+static void watch(struct connection *c, unsigned side)
+{
+	if (c->side[side].watching)
+		return;
+	c->side[side].watching = true;
+	ring_poll(c->splicer->ring, c->side[side].fd, 0, connection_token(c, TOKEN_WATCH + side));
+}
+
+/* Says FIN to the destination of a direction whose source has. */
+static void pass_fin(struct connection *c, unsigned direction)
+{
+	c->direction[direction].finished = true;
+	socket_shutdown(c->side[other_side(direction)].fd);
+	timeouts_half_closed(&c->timeouts, c->splicer->now);
+	connection_arm(c);
+	watch(c, direction);
+}
+
+void relay_start(struct connection *c)
+{
+	for (unsigned i = 0; i < SIDES; i++) {
+		c->direction[i].mover->start(c, i);
+		if (c->direction[i].eof && !c->direction[i].holds)
+			pass_fin(c, i);
+	}
+}
+
+void relay_eof(struct connection *c, unsigned direction)
+{
+	struct direction *d = &c->direction[direction];
+
+	d->eof = true;
+	if (c->state != CONNECTION_ESTABLISHED)
+		return; /* passed on when the next backend has been found */
+	if (c->pending_reason != END_NONE)
+		connection_end(c, c->pending_reason);
+	else if (c->direction[other_side(direction)].finished)
+		connection_end(c, END_DONE); /* closing says FIN */
+	else
+		pass_fin(c, direction);
+}
+
+void relay_source_failed(struct connection *c, unsigned direction, int error)
+{
+	if (c->state == CONNECTION_LOST && direction == SERVER)
+		return;
+	if (direction == SERVER && connection_lose_backend(c, error))
+		return;
+	connection_end(c, reason_of(direction, error));
+}
+
+/*
+ * The destination died. What it sent before may still wait in its socket, and is its peer's: the
+ * other direction goes on until it meets the end of it.
+ */
+void relay_sink_failed(struct connection *c, unsigned direction, int error)
+{
+	unsigned sink = other_side(direction);
+	struct direction *back = &c->direction[sink];
+
+	if (c->state == CONNECTION_LOST)
+		return;
+	if (sink == SERVER && connection_lose_backend(c, error))
+		return;
+	c->direction[direction].mover->release(c, direction);
+	c->direction[direction].broken = true;
+	c->pending_reason = reason_of(sink, error);
+	if (!back->receiving && !back->sending)
+		connection_end(c, c->pending_reason);
+}
+
+void relay_passed(struct connection *c, unsigned direction, size_t size)
+{
+	struct direction *d = &c->direction[direction];
+	struct backend_counters *backend = &c->backend->counters[c->splicer->worker];
+	struct service_counters *service = &c->service->counters[c->splicer->worker];
+
+	if (direction == CLIENT) {
+		counter_add(backend->bytes_in, size);
+		counter_add(service->bytes_in, size);
+	} else {
+		counter_add(backend->bytes_out, size);
+		counter_add(service->bytes_out, size);
+		if (d->bytes == 0)
+			atomic_store_explicit(&backend->consecutive_failures, 0,
+					      memory_order_relaxed);
+	}
+	d->bytes += size;
+	timeouts_byte(&c->timeouts, c->splicer->now);
+}
+
+void relay_send_began(struct connection *c)
+{
+	if (c->timeouts.blocked_since != NSEC_NEVER)
+		return;
+	timeouts_blocked(&c->timeouts, c->splicer->now);
+	connection_arm(c);
+}
+
+void relay_send_ended(struct connection *c)
+{
+	if (!c->direction[CLIENT].sending && !c->direction[SERVER].sending)
+		timeouts_unblocked(&c->timeouts);
+}
+
+void relay_stalled(struct connection *c)
+{
+	for (unsigned i = 0; i < SIDES; i++)
+		if (c->direction[i].sending)
+			watch(c, i);
+}
+
+void relay_watched(struct connection *c, unsigned side)
+{
+	int error = socket_error(c->side[side].fd);
+
+	if (c->state == CONNECTION_LOST) {
+		if (side == SERVER)
+			return;
+		/* The client is gone too; there is nobody left to serve. */
+		if (error)
+			connection_end(c, reason_of(CLIENT, error));
+		return;
+	}
+	/* Without an error it was the hang-up of two FINs, which the directions see themselves. */
+	if (error)
+		connection_end(c, reason_of(side, error));
+}

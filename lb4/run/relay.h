@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Relaying: what the two directions of an established connection mean to each other. FIN passes as
+ * FIN and half-closes, RST as RST. How bytes move is a mover's business.
+ */
+#pragma once
+
+#include "connection.h"
+#include "ring.h"
+
+/*
+ * A way of moving the bytes of one direction. Tells relay_*() below what it met, and keeps
+ * `receiving` and `sending` true while its operations are under way.
+ */
+struct mover {
+	const char *name;
+	/* Begins, or goes on with what was held when the connection was established. */
+	void (*start)(struct connection *c, unsigned direction);
+	void (*received)(struct connection *c, unsigned direction,
+			 const struct ring_completion *completion);
+	void (*sent)(struct connection *c, unsigned direction,
+		     const struct ring_completion *completion);
+	/* Gives back what the direction holds. No operation is under way. */
+	void (*release)(struct connection *c, unsigned direction);
+};
+
+/* Receive into a buffer of the ring, send it, and only then receive again. */
+extern const struct mover mover_copy;
+
+/* The connection was established: starts both directions, and what was held for them. */
+void relay_start(struct connection *c);
+
+/* What movers report. Each may end the connection: the mover touches it no more. */
+void relay_eof(struct connection *c, unsigned direction);
+void relay_source_failed(struct connection *c, unsigned direction, int error);
+void relay_sink_failed(struct connection *c, unsigned direction, int error);
+
+/* `size` bytes were accepted by the destination. */
+void relay_passed(struct connection *c, unsigned direction, size_t size);
+
+/* A send has begun, or ended. */
+void relay_send_began(struct connection *c);
+void relay_send_ended(struct connection *c);
+
+/* A send has not finished for long: sources are watched, since nobody reads from them. */
+void relay_stalled(struct connection *c);
+
+/* The poll of relay's watch on a side has completed. */
+void relay_watched(struct connection *c, unsigned side);

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <assert.h>
+#include <errno.h>
+
+#include "connection.h"
+#include "relay.h"
+#include "splicer.h"
+
+int splicer_init(struct splicer *s, struct ring *ring, unsigned worker, uint32_t n_max,
+		 const struct splicer_events *events)
+{
+	int r;
+
+	*s = (struct splicer){.ring = ring, .worker = worker, .events = events};
+	list_init(&s->waiting);
+	list_init(&s->starved);
+	r = slots_init(&s->connections, sizeof(struct connection), n_max);
+	if (r < 0)
+		return r;
+	return heap_reserve(&s->timers, n_max);
+}
+
+void splicer_deinit(struct splicer *s)
+{
+	assert(s->connections.n_used == 0);
+	slots_deinit(&s->connections);
+	heap_deinit(&s->timers);
+}
+
+void splicer_accept(struct splicer *s, const struct snapshot_service *service, int fd,
+		    const struct address *local)
+{
+	connection_open(s, service, fd, local);
+}
+
+static void receive_completed(struct connection *c, unsigned direction,
+			      const struct ring_completion *completion)
+{
+	struct direction *d = &c->direction[direction];
+
+	d->receiving = false;
+	if (c->state == CONNECTION_ENDING) {
+		if (completion->data)
+			splicer_buffer_return(c->splicer, completion->buffer);
+		connection_finish(c);
+		return;
+	}
+	d->mover->received(c, direction, completion);
+}
+
+static void send_completed(struct connection *c, unsigned direction,
+			   const struct ring_completion *completion)
+{
+	struct direction *d = &c->direction[direction];
+
+	d->sending = false;
+	if (c->state == CONNECTION_ENDING) {
+		if (completion->result > 0)
+			relay_passed(c, direction, (size_t)completion->result);
+		connection_finish(c);
+		return;
+	}
+	d->mover->sent(c, direction, completion);
+}
+
+static void watch_completed(struct connection *c, unsigned side)
+{
+	c->side[side].watching = false;
+	if (c->state == CONNECTION_ENDING)
+		connection_finish(c);
+	else
+		relay_watched(c, side);
+}
+
+void splicer_complete(struct splicer *s, const struct ring_completion *completion)
+{
+	uint32_t index = token_index(completion->token);
+	uint32_t generation = token_generation(completion->token);
+	unsigned kind = token_kind(completion->token);
+	struct connection *c = slots_find(&s->connections, index, generation);
+
+	if (!c) {
+		/* A connection is freed only after its last completion. */
+		assert(!completion->data);
+		return;
+	}
+	if (kind == TOKEN_CONNECT)
+		connection_connected(c, completion->result);
+	else if (kind < TOKEN_SEND)
+		receive_completed(c, kind - TOKEN_RECEIVE, completion);
+	else if (kind < TOKEN_WATCH)
+		send_completed(c, kind - TOKEN_SEND, completion);
+	else
+		watch_completed(c, kind - TOKEN_WATCH);
+
+	/* It may be gone by now, and its slot in other hands. */
+	c = slots_find(&s->connections, index, generation);
+	if (c && c->state == CONNECTION_LOST)
+		connection_lost_step(c);
+}
+
+nsec_t splicer_next(const struct splicer *s)
+{
+	return heap_next(&s->timers);
+}
+
+void splicer_expire(struct splicer *s)
+{
+	struct timer *timer;
+
+	while ((timer = heap_pop(&s->timers, s->now)))
+		connection_expire(container_of(timer, struct connection, timer));
+}
+
+void splicer_leave_backend(struct splicer *s, const struct backend *backend, enum end_reason reason)
+{
+	for (uint32_t i = 0; i < s->connections.n_made; i++) {
+		struct connection *c = slots_at(&s->connections, i);
+
+		if (!c || c->backend != backend || c->state == CONNECTION_ENDING)
+			continue;
+		if (c->connecting)
+			connection_abandon_connect(c);
+		else if (c->state == CONNECTION_ESTABLISHED && reason != END_NONE)
+			connection_end(c, reason);
+	}
+}
+
+void splicer_end_all(struct splicer *s, enum end_reason reason)
+{
+	for (uint32_t i = 0; i < s->connections.n_made; i++) {
+		struct connection *c = slots_at(&s->connections, i);
+
+		if (c)
+			connection_end(c, reason);
+	}
+}
+
+void splicer_buffer_return(struct splicer *s, uint16_t buffer)
+{
+	struct connection *c;
+
+	ring_buffer_return(s->ring, buffer);
+	if (list_empty(&s->starved))
+		return;
+	c = container_of(s->starved.next, struct connection, starved);
+	list_unlink(&c->starved);
+	for (unsigned i = 0; i < SIDES; i++)
+		if (c->direction[i].starved)
+			c->direction[i].mover->start(c, i);
+}
+
+static void describe(const struct connection *c, struct connection_info *info)
+{
+	*info = (struct connection_info){
+		.id = connection_id(c),
+		.state = connection_state_name(c),
+		.service = service_ref(c->service),
+		.backend = c->backend ? backend_ref(c->backend) : NULL,
+		.client = c->client,
+		.local = c->local,
+		.worker = c->splicer->worker,
+		.tries = c->n_tries,
+		.age = c->splicer->now - c->timeouts.started,
+		.idle = c->splicer->now - c->timeouts.last_byte,
+		.bytes_in = c->direction[CLIENT].bytes,
+		.bytes_out = c->direction[SERVER].bytes,
+	};
+}
+
+size_t splicer_list(const struct splicer *s, const struct service *service,
+		    struct connection_info *infos, size_t n_max)
+{
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < s->connections.n_made && n < n_max; i++) {
+		const struct connection *c = slots_at(&s->connections, i);
+
+		if (c && (!service || c->service == service))
+			describe(c, &infos[n++]);
+	}
+	return n;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The splicer: all connections of one worker, on its thread. It takes accepted sockets, chooses a
+ * backend, connects, relays and ends, driven by completions of the worker's ring. It knows no
+ * listeners, no mailboxes and no clock.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "clock.h"
+#include "daemon.h"
+#include "end_reason.h"
+#include "heap.h"
+#include "list.h"
+#include "ring.h"
+#include "slots.h"
+#include "snapshot.h"
+
+struct connection;
+struct splicer;
+
+/* What the splicer tells its worker. */
+struct splicer_events {
+	/* `c` has ended, and is freed after this call. */
+	void (*on_end)(struct splicer *s, const struct connection *c);
+	/* A connect failed, or its connection was reset before a byte was exchanged; `consecutive`
+	 * such failures since the backend's last byte. `error` is a positive errno. */
+	void (*on_passive)(struct splicer *s, struct backend *b, uint64_t consecutive, int error);
+};
+
+struct splicer {
+	struct ring *ring;
+	unsigned worker;	   /* index of this worker's counters */
+	nsec_t now;		   /* set by the worker before each round of completions */
+	struct snapshot *snapshot; /* borrowed from the worker, never NULL once it serves */
+	struct slots connections;
+	struct heap timers;
+	struct list waiting; /* connections that found no descriptor for their backend's side */
+	struct list starved; /* connections that found all receive buffers in use */
+	const struct splicer_events *events;
+};
+
+/* Room for `n_max` connections. -ENOMEM. */
+int splicer_init(struct splicer *s, struct ring *ring, unsigned worker, uint32_t n_max,
+		 const struct splicer_events *events);
+
+/* All connections must have ended. */
+void splicer_deinit(struct splicer *s);
+
+/*
+ * Serves an accepted socket, whose ownership passes. `local` is the address it was accepted at, or
+ * NULL when the listener is a wildcard and the socket has to be asked.
+ */
+void splicer_accept(struct splicer *s, const struct snapshot_service *service, int fd,
+		    const struct address *local);
+
+/* A completion whose token is of a connection. */
+void splicer_complete(struct splicer *s, const struct ring_completion *completion);
+
+/* When splicer_expire() has something to do; NSEC_NEVER: not by time. */
+nsec_t splicer_next(const struct splicer *s);
+void splicer_expire(struct splicer *s);
+
+/*
+ * `backend` may not be connected to any more: those connecting go on to their next candidate. With
+ * a reason other than END_NONE its established connections are reset for that reason.
+ */
+void splicer_leave_backend(struct splicer *s, const struct backend *backend,
+			   enum end_reason reason);
+
+/* Resets every connection. They are gone once their operations have completed. */
+void splicer_end_all(struct splicer *s, enum end_reason reason);
+
+static inline uint32_t splicer_active(const struct splicer *s)
+{
+	return s->connections.n_used;
+}
+
+/* Gives a receive buffer back, and on to whoever starves for one. */
+void splicer_buffer_return(struct splicer *s, uint16_t buffer);
+
+/* Describes up to `n_max` connections, of `service` or (NULL) of all; returns how many. */
+size_t splicer_list(const struct splicer *s, const struct service *service,
+		    struct connection_info *infos, size_t n_max);

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The worker's thread and loop. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cleanup.h"
+#include "connection.h"
+#include "connection_line.h"
+#include "report.h"
+#include "ring.h"
+#include "token.h"
+#include "worker_private.h"
+
+#define RING_ENTRIES	  4096
+#define LISTENERS_MAX	  (SERVICES_MAX * 16)
+#define LINES_DELAY	  (100 * NSEC_PER_MSEC)
+#define BUFFERS_OF_A_RING 32768u
+
+/* Past the first few, evidence against a backend that is kept in anyway is told now and then. */
+#define EVIDENCE_ALWAYS 16
+#define EVIDENCE_EACH	64
+
+static struct worker *worker_of(struct splicer *s)
+{
+	return container_of(s, struct worker, splicer);
+}
+
+void worker_lines_flush(struct worker *w)
+{
+	w->lines_due = NSEC_NEVER;
+	if (!w->lines)
+		return;
+	if (line_writer_post(w->setup.lines, w->lines) < 0) {
+		counter_add(w->counters.lines_dropped, w->lines->n_lines);
+		free(w->lines);
+	}
+	w->lines = NULL;
+}
+
+static bool line_wanted(struct worker *w, const struct connection *c)
+{
+	const struct line_policy *policy = w->setup.line_policy;
+	enum log_connections which =
+		atomic_load_explicit(&policy->connections, memory_order_relaxed);
+	uint32_t sample = atomic_load_explicit(&policy->sample, memory_order_relaxed);
+
+	if (which == LOG_CONNECTIONS_OFF ||
+	    (which == LOG_CONNECTIONS_FAILED && c->reason == END_DONE))
+		return false;
+	return sample <= 1 || w->line_count++ % sample == 0;
+}
+
+static void write_line(struct worker *w, const struct connection *c)
+{
+	if (w->lines && w->lines->size + CONNECTION_LINE_MAX > LINE_CHUNK_SIZE)
+		worker_lines_flush(w);
+	if (!w->lines) {
+		w->lines = line_chunk_new();
+		w->lines_due = w->splicer.now + LINES_DELAY;
+	}
+	if (!w->lines) {
+		counter_add(w->counters.lines_dropped, 1);
+		return;
+	}
+	w->lines->size += connection_line_print(c, clock_wall(), w->lines->text + w->lines->size);
+	w->lines->n_lines++;
+}
+
+static void on_end(struct splicer *s, const struct connection *c)
+{
+	struct worker *w = worker_of(s);
+
+	if (line_wanted(w, c))
+		write_line(w, c);
+	atomic_fetch_sub_explicit(&w->setup.limit->active, 1, memory_order_relaxed);
+}
+
+static void passive_free(struct message *m)
+{
+	struct passive_report *p = container_of(m, struct passive_report, report.message);
+
+	backend_unref(p->backend);
+	free(p);
+}
+
+static void on_passive(struct splicer *s, struct backend *b, uint64_t consecutive, int error)
+{
+	struct worker *w = worker_of(s);
+	struct passive_report *p;
+
+	if (consecutive > EVIDENCE_ALWAYS && consecutive % EVIDENCE_EACH)
+		return;
+	p = malloc(sizeof(*p));
+	if (!p) {
+		counter_add(w->counters.reports_dropped, 1);
+		return;
+	}
+	*p = (struct passive_report){
+		.report = {.message.free = passive_free, .kind = REPORT_PASSIVE},
+		.backend = backend_ref(b),
+		.consecutive = consecutive,
+		.error = error,
+	};
+	if (mailbox_post(w->setup.reports, &p->report.message) < 0) {
+		counter_add(w->counters.reports_dropped, 1);
+		passive_free(&p->report.message);
+	}
+}
+
+static const struct splicer_events splicer_events = {
+	.on_end = on_end,
+	.on_passive = on_passive,
+};
+
+static void complete(struct worker *w, const struct ring_completion *completion)
+{
+	switch (token_kind(completion->token)) {
+	case TOKEN_ACCEPT:
+		worker_accepted(w, completion);
+		break;
+	case TOKEN_MAILBOX:
+		worker_take_messages(w);
+		ring_poll(w->ring, w->mailbox.event_fd, POLLIN, token_make(TOKEN_MAILBOX, 0, 0));
+		break;
+	default:
+		splicer_complete(&w->splicer, completion);
+	}
+}
+
+static nsec_t next_deadline(const struct worker *w)
+{
+	nsec_t next = splicer_next(&w->splicer);
+
+	if (w->lines_due < next)
+		next = w->lines_due;
+	if (w->resume_at < next)
+		next = w->resume_at;
+	return next;
+}
+
+static bool is_done(const struct worker *w)
+{
+	return w->stopping && w->listeners.n_used == 0 && splicer_active(&w->splicer) == 0;
+}
+
+static void loop(struct worker *w)
+{
+	struct ring_completion completion;
+
+	ring_poll(w->ring, w->mailbox.event_fd, POLLIN, token_make(TOKEN_MAILBOX, 0, 0));
+	while (!is_done(w)) {
+		ring_wait(w->ring, next_deadline(w));
+		w->splicer.now = clock_now();
+		while (ring_next(w->ring, &completion))
+			complete(w, &completion);
+		splicer_expire(&w->splicer);
+		worker_accept_resume(w);
+		if (w->lines_due <= w->splicer.now)
+			worker_lines_flush(w);
+	}
+	worker_lines_flush(w);
+}
+
+/* Opens what belongs to the thread. */
+static int open_all(struct worker *w)
+{
+	uint32_t n_max = w->setup.limit->max;
+	uint32_t n_slots = n_max + n_max / 8 + 64; /* workers may pass the limit together */
+	uint32_t n_buffers = 2 * n_slots < BUFFERS_OF_A_RING ? 2 * n_slots : BUFFERS_OF_A_RING;
+	int r = ring_open(RING_ENTRIES, n_buffers, &w->ring);
+
+	if (r < 0)
+		return r;
+	r = slots_init(&w->listeners, sizeof(struct listener), LISTENERS_MAX);
+	if (r < 0)
+		return r;
+	r = splicer_init(&w->splicer, w->ring, w->setup.index, n_slots, &splicer_events);
+	w->splicer.now = clock_now();
+	return r;
+}
+
+static void report_end(struct worker *w)
+{
+	static void (*const nothing)(struct message *) = (void (*)(struct message *))free;
+	struct report *report = malloc(sizeof(*report));
+
+	if (!report)
+		return;
+	*report = (struct report){.message.free = nothing, .kind = REPORT_WORKER};
+	if (mailbox_post(w->setup.reports, &report->message) < 0)
+		free(report);
+}
+
+static void *run(void *argument)
+{
+	struct worker *w = argument;
+	int r = open_all(w);
+
+	pthread_mutex_lock(&w->started_lock);
+	w->started = true;
+	w->start_result = r;
+	pthread_cond_signal(&w->started_cond);
+	pthread_mutex_unlock(&w->started_lock);
+
+	if (r >= 0)
+		loop(w);
+	splicer_deinit(&w->splicer);
+	slots_deinit(&w->listeners);
+	w->ring = ring_close(w->ring);
+	w->snapshot = snapshot_unref(w->snapshot);
+	if (r >= 0)
+		report_end(w);
+	return NULL;
+}
+
+static int start_thread(struct worker *w)
+{
+	sigset_t all, old;
+	char name[16];
+	int r;
+
+	/* Signals are main's. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	r = pthread_create(&w->thread, NULL, run, w);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (r != 0)
+		return -r;
+	snprintf(name, sizeof(name), "lb4-worker-%u", w->setup.index);
+	pthread_setname_np(w->thread, name);
+
+	pthread_mutex_lock(&w->started_lock);
+	while (!w->started)
+		pthread_cond_wait(&w->started_cond, &w->started_lock);
+	pthread_mutex_unlock(&w->started_lock);
+	if (w->start_result < 0)
+		pthread_join(w->thread, NULL);
+	return w->start_result;
+}
+
+int worker_start(const struct worker_setup *setup, struct worker **ret)
+{
+	struct worker *w = aligned_alloc(64, (sizeof(*w) + 63) & ~(size_t)63);
+	int r;
+
+	if (!w)
+		return -ENOMEM;
+	*w = (struct worker){
+		.setup = *setup,
+		.mailbox = MAILBOX_INIT,
+		.started_lock = PTHREAD_MUTEX_INITIALIZER,
+		.started_cond = PTHREAD_COND_INITIALIZER,
+		.lines_due = NSEC_NEVER,
+		.resume_at = NSEC_NEVER,
+	};
+	/* Only main posts, and it waits for nobody. */
+	r = mailbox_init(&w->mailbox, UINT32_MAX);
+	if (r >= 0)
+		r = start_thread(w);
+	if (r < 0) {
+		mailbox_deinit(&w->mailbox);
+		free(w);
+		return r;
+	}
+	*ret = w;
+	return 0;
+}
+
+struct worker *worker_join(struct worker *w)
+{
+	if (!w)
+		return NULL;
+	pthread_join(w->thread, NULL);
+	mailbox_deinit(&w->mailbox);
+	free(w);
+	return NULL;
+}
+
+const struct worker_counters *worker_counters(const struct worker *w)
+{
+	return &w->counters;
+}

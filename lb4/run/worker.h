@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A worker: one thread, one ring, its own listening sockets and connections. Main talks to it by
+ * messages only; passing a pointer passes its ownership or reference. Messages are carried out in
+ * order.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "address.h"
+#include "daemon.h"
+#include "end_reason.h"
+#include "mailbox.h"
+#include "snapshot.h"
+
+struct line_writer;
+struct worker;
+
+struct worker_counters {
+	_Atomic uint64_t accept_pauses;
+	_Atomic uint64_t lines_dropped;
+	_Atomic uint64_t reports_dropped;
+} __attribute__((aligned(64)));
+
+struct worker_setup {
+	unsigned index;
+	struct mailbox *reports; /* main's */
+	struct line_writer *lines;
+	struct line_policy *line_policy;
+	struct connection_limit *limit;
+};
+
+/*
+ * Starts the thread and waits until its ring is open. -errno; -ENOSYS or -EPERM when the kernel
+ * refuses io_uring.
+ */
+int worker_start(const struct worker_setup *setup, struct worker **ret);
+
+/* Joins a thread that was told to stop, and frees. NULL is ignored. */
+struct worker *worker_join(struct worker *w);
+
+const struct worker_counters *worker_counters(const struct worker *w);
+
+/* The messages. Each is -ENOMEM or 0; on failure what was passed stays the caller's. */
+
+/* Obey this snapshot from now on (the reference passes). */
+int worker_publish(struct worker *w, struct snapshot *snapshot);
+
+/* Serve connections accepted at `fd` (which passes) for `service`, until worker_unlisten(`id`),
+ * which serves those already waiting, then closes. */
+int worker_listen(struct worker *w, uint64_t id, struct service *service,
+		  const struct address *address, int fd);
+int worker_unlisten(struct worker *w, uint64_t id);
+
+/* splicer_leave_backend(). */
+int worker_leave_backend(struct worker *w, struct backend *backend, enum end_reason reason);
+
+/* Close the listeners; stop once the last connection has ended, and report REPORT_WORKER then. */
+int worker_stop(struct worker *w);
+
+/* Reset every connection. */
+int worker_end_all(struct worker *w, enum end_reason reason);
+
+/*
+ * Lists the connections of all `n_workers` workers; see daemon_connections(), whose second half
+ * this is.
+ */
+int workers_list(struct worker *const *workers, unsigned n_workers, struct service *service,
+		 size_t n_max, struct connection_info **ret, size_t *ret_n);

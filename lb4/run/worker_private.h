@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What worker.c (the loop), worker_messages.c and worker_accept.c share. */
+#pragma once
+
+#include <pthread.h>
+
+#include "line_writer.h"
+#include "slots.h"
+#include "splicer.h"
+#include "worker.h"
+
+struct listener {
+	struct slot slot; /* first: listeners live in slots */
+	uint64_t id;
+	int fd;
+	bool accepting, multishot; /* the accept under way */
+	bool cancelled;
+	bool closing;
+	bool wildcard; /* each connection is asked where it was accepted */
+	struct address address;
+	struct service *service;	     /* referenced */
+	const struct snapshot_service *view; /* of the worker's snapshot; NULL: not in it */
+};
+
+struct worker {
+	struct worker_setup setup;
+	struct worker_counters counters;
+	pthread_t thread;
+	struct mailbox mailbox;
+
+	/* Touched by the thread alone. */
+	struct ring *ring;
+	struct splicer splicer;
+	struct snapshot *snapshot;
+	struct slots listeners;
+	struct line_chunk *lines; /* being gathered, or NULL */
+	nsec_t lines_due;	  /* when they are passed on */
+	uint32_t line_count;	  /* for sampling */
+	bool paused;		  /* accepting is */
+	nsec_t resume_at;	  /* when a paused worker looks again */
+	bool stopping;
+
+	/* The start's outcome, told to the starter. */
+	pthread_mutex_t started_lock;
+	pthread_cond_t started_cond;
+	bool started;
+	int start_result;
+};
+
+/* worker_accept.c: accepting, its limit and its pauses. */
+void worker_accept_arm(struct worker *w, struct listener *l);
+void worker_accepted(struct worker *w, const struct ring_completion *completion);
+void worker_accept_resume(struct worker *w);
+void worker_listener_close(struct worker *w, struct listener *l);
+
+/* worker_messages.c: carrying out what main said. */
+void worker_take_messages(struct worker *w);
+
+/* worker.c: connection lines. */
+void worker_lines_flush(struct worker *w);
