@@ -5,6 +5,7 @@
  * Receive buffers: the kernel takes them, first in first out, from a ring of provided buffers. Only
  * as many as recently proved useful (`target`) are supplied, so that they stay warm in the cache;
  * the rest have no memory until a burst meets an empty ring (-ENOBUFS), which doubles the target.
+ * ring_trim() brings it back to what was used since the last time.
  */
 #include <assert.h>
 #include <errno.h>
@@ -30,7 +31,8 @@ struct buffers {
 	uint32_t ring_entries; /* a power of two */
 	char *memory;
 	uint32_t max, made, out, supplied, target;
-	uint16_t *idle; /* made, and neither out nor supplied */
+	uint32_t low_water; /* fewest supplied since the last trim */
+	uint16_t *idle;	    /* made, and neither out nor supplied */
 	uint32_t n_idle;
 	uint64_t shortages;
 };
@@ -38,6 +40,7 @@ struct buffers {
 struct ring {
 	struct io_uring uring;
 	struct buffers buffers;
+	bool deferred; /* operations complete inside ring_wait() and when a full queue is submitted */
 	uint64_t n_submissions, n_waits;
 };
 
@@ -154,6 +157,7 @@ int ring_open(unsigned entries, unsigned buffers_max, struct ring **ret)
 	if (r < 0)
 		return r;
 	ring = take_ptr(allocated);
+	ring->deferred = ring->uring.flags & IORING_SETUP_DEFER_TASKRUN;
 	io_uring_register_ring_fd(&ring->uring); /* saves a look-up a call, where the kernel can */
 	if (buffers_max) {
 		r = buffers_init(&ring->buffers, &ring->uring, buffers_max);
@@ -285,6 +289,8 @@ static void *buffer_taken(struct buffers *b, uint16_t id)
 	assert(b->supplied > 0);
 	b->supplied--;
 	b->out++;
+	if (b->supplied < b->low_water)
+		b->low_water = b->supplied;
 	if (b->supplied < b->target / 2)
 		buffers_supply(b);
 	return b->memory + (size_t)id * RING_BUFFER_SIZE;
@@ -293,6 +299,9 @@ static void *buffer_taken(struct buffers *b, uint16_t id)
 static void buffers_short(struct buffers *b)
 {
 	b->shortages++;
+	b->low_water = 0;
+	if (b->supplied)
+		return; /* a shortage before this one in the same round was met already */
 	b->target = b->target * 2 < b->max ? b->target * 2 : b->max;
 	buffers_supply(b);
 }
@@ -323,6 +332,24 @@ bool ring_next(struct ring *r, struct ring_completion *ret)
 		return true;
 	}
 	return false;
+}
+
+bool ring_trim(struct ring *r)
+{
+	struct buffers *b = &r->buffers;
+	uint32_t used = b->target > b->low_water ? b->target - b->low_water : 0;
+	uint32_t wanted = 2 * used > SUPPLY_START ? 2 * used : SUPPLY_START;
+
+	if (wanted < b->target)
+		b->target = wanted;
+	b->low_water = b->supplied;
+	/*
+	 * What lies in the kernel's ring cannot be taken back, but may lose its contents, unless
+	 * a completion says that there are bytes in it. With DEFER_TASKRUN none can appear here.
+	 */
+	if (r->deferred && b->out == 0 && b->made > b->target && !io_uring_cq_ready(&r->uring))
+		madvise(b->memory, (size_t)b->made * RING_BUFFER_SIZE, MADV_DONTNEED);
+	return b->target > SUPPLY_START || b->out > 0;
 }
 
 void ring_stats(const struct ring *r, struct ring_stats *ret)

@@ -79,6 +79,12 @@ int ring_wait(struct ring *r, nsec_t deadline);
 /* Takes the next completion; false when there is none. */
 bool ring_next(struct ring *r, struct ring_completion *ret);
 
+/*
+ * Gives back the memory of receive buffers that a burst needed and nobody needs any more. To be
+ * called now and then (every ten seconds or so) while it returns true.
+ */
+bool ring_trim(struct ring *r);
+
 struct ring_stats {
 	uint64_t submissions;  /* operations submitted */
 	uint64_t waits;	       /* ring_wait() calls */

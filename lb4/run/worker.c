@@ -19,6 +19,7 @@
 #define LISTENERS_MAX	  (SERVICES_MAX * 16)
 #define LINES_DELAY	  (100 * NSEC_PER_MSEC)
 #define BUFFERS_OF_A_RING 32768u
+#define TRIM_INTERVAL	  (10 * NSEC_PER_SEC)
 
 /* Past the first few, evidence against a backend that is kept in anyway is told now and then. */
 #define EVIDENCE_ALWAYS 16
@@ -139,7 +140,20 @@ static nsec_t next_deadline(const struct worker *w)
 		next = w->lines_due;
 	if (w->resume_at < next)
 		next = w->resume_at;
+	if (w->trim_at < next)
+		next = w->trim_at;
 	return next;
+}
+
+/* Trims while there is something to trim; an idle worker then sleeps for good. */
+static void trim(struct worker *w)
+{
+	nsec_t next = nsec_add(w->splicer.now, TRIM_INTERVAL);
+
+	if (w->trim_at == NSEC_NEVER)
+		w->trim_at = next;
+	else if (w->trim_at <= w->splicer.now)
+		w->trim_at = ring_trim(w->ring) ? next : NSEC_NEVER;
 }
 
 static bool is_done(const struct worker *w)
@@ -159,6 +173,7 @@ static void loop(struct worker *w)
 			complete(w, &completion);
 		splicer_expire(&w->splicer);
 		worker_accept_resume(w);
+		trim(w);
 		if (w->lines_due <= w->splicer.now)
 			worker_lines_flush(w);
 	}
@@ -256,6 +271,7 @@ int worker_start(const struct worker_setup *setup, struct worker **ret)
 		.started_cond = PTHREAD_COND_INITIALIZER,
 		.lines_due = NSEC_NEVER,
 		.resume_at = NSEC_NEVER,
+		.trim_at = NSEC_NEVER,
 	};
 	/* Only main posts, and it waits for nobody. */
 	r = mailbox_init(&w->mailbox, UINT32_MAX);

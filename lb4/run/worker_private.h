@@ -38,6 +38,7 @@ struct worker {
 	uint32_t line_count;	  /* for sampling */
 	bool paused;		  /* accepting is */
 	nsec_t resume_at;	  /* when a paused worker looks again */
+	nsec_t trim_at;		  /* when the ring may give memory back */
 	bool stopping;
 
 	/* The start's outcome, told to the starter. */

@@ -134,6 +134,46 @@ static void a_burst_gets_more_buffers(void **state)
 	ring_close(r);
 }
 
+/* Many shortages in one round are one shortage, and what a burst took is given back. */
+static void supply_follows_the_load(void **state)
+{
+	enum { N = 64 };
+	struct ring *r;
+	struct ring_stats stats;
+	struct ring_completion c;
+	int fds[N][2];
+	int n = 0;
+
+	(void)state;
+	assert_int_equal(ring_open(256, 4096, &r), 0);
+	for (int i = 0; i < N; i++) {
+		pair(fds[i]);
+		assert_int_equal(write(fds[i][1], &i, sizeof(i)), sizeof(i));
+		ring_receive(r, fds[i][0], (uint64_t)i + 1);
+	}
+	while (n < N) {
+		c = completion(r);
+		if (c.result == -ENOBUFS) {
+			ring_receive(r, fds[c.token - 1][0], c.token);
+			continue;
+		}
+		n++;
+		ring_buffer_return(r, c.buffer);
+	}
+	ring_stats(r, &stats);
+	assert_true(stats.buffer_shortages > 8);
+	assert_true(stats.buffers_made <= 2 * N);
+
+	/* The first trim counts the burst, the next one silence. */
+	ring_trim(r);
+	assert_false(ring_trim(r));
+	for (int i = 0; i < N; i++) {
+		close(fds[i][0]);
+		close(fds[i][1]);
+	}
+	ring_close(r);
+}
+
 static void accepts_and_connects(void **state)
 {
 	struct sockaddr_storage sa;
@@ -220,6 +260,7 @@ int main(void)
 		cmocka_unit_test(receives_sends_and_sees_the_end),
 		cmocka_unit_test(cancels),
 		cmocka_unit_test(a_burst_gets_more_buffers),
+		cmocka_unit_test(supply_follows_the_load),
 		cmocka_unit_test(accepts_and_connects),
 		cmocka_unit_test(waits_until_the_deadline),
 		cmocka_unit_test(a_full_queue_is_submitted),
