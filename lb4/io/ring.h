@@ -5,7 +5,7 @@
  * calls come from the thread that opened the ring.
  *
  * Every operation carries a caller's token and completes exactly once, cancelled ones too; the
- * multishot accept completes until a completion without `more`. Token 0 is the ring's own.
+ * multishot accept and the watch complete until a completion without `more`. Token 0 is the ring's own.
  */
 #pragma once
 
@@ -21,7 +21,7 @@ struct ring;
 struct ring_completion {
 	uint64_t token;
 	int result; /* ≥ 0, or -errno; -ECANCELED after ring_cancel() */
-	bool more;  /* of the multishot accept: further completions follow */
+	bool more;  /* of the multishot accept and the watch: further completions follow */
 	void *data; /* of ring_receive() with result > 0: the bytes, until ring_buffer_return() */
 	uint16_t buffer; /* names `data` for ring_buffer_return() */
 };
@@ -65,6 +65,14 @@ void ring_send(struct ring *r, int fd, const void *data, size_t size, uint64_t t
 /* Completes once any of poll(2)'s `events` (POLLERR and POLLHUP always count) is there; result is
  * the event mask. */
 void ring_poll(struct ring *r, int fd, unsigned events, uint64_t token);
+
+/*
+ * Watches for a reset: completes, with `more`, each time the state of the socket changes, until
+ * cancelled. What happened is for socket_error() to tell: the changes include FINs, and the one
+ * that came before the watch. (A plain poll would complete at once for a socket that has received
+ * FIN: io_uring adds POLLRDHUP to every mask.)
+ */
+void ring_watch(struct ring *r, int fd, uint64_t token);
 
 /* Cancels whatever carries `token`; that operation then completes (its own result when it was
  * already under way). */

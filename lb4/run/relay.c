@@ -23,13 +23,13 @@ static enum end_reason reason_of(unsigned side, int error)
 	}
 }
 
-/* Waits for a reset of a side that nobody receives from; POLLERR and POLLHUP need no asking. */
+/* Waits for a reset of a side that nobody receives from. */
 static void watch(struct connection *c, unsigned side)
 {
 	if (c->side[side].watching)
 		return;
 	c->side[side].watching = true;
-	ring_poll(c->splicer->ring, c->side[side].fd, 0, connection_token(c, TOKEN_WATCH + side));
+	ring_watch(c->splicer->ring, c->side[side].fd, connection_token(c, TOKEN_WATCH + side));
 }
 
 /* Says FIN to the destination of a direction whose source has. */
@@ -148,7 +148,9 @@ void relay_watched(struct connection *c, unsigned side)
 			connection_end(c, reason_of(CLIENT, error));
 		return;
 	}
-	/* Without an error it was the hang-up of two FINs, which the directions see themselves. */
+	/* Without an error it was a FIN, which the directions see themselves. */
 	if (error)
 		connection_end(c, reason_of(side, error));
+	else if (!c->side[side].watching)
+		watch(c, side); /* the kernel ended it, short of memory */
 }

@@ -45,5 +45,5 @@ void relay_send_ended(struct connection *c);
 /* A send has not finished for long: sources are watched, since nobody reads from them. */
 void relay_stalled(struct connection *c);
 
-/* The poll of relay's watch on a side has completed. */
+/* Something happened on a watched side. */
 void relay_watched(struct connection *c, unsigned side);

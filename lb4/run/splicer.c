@@ -63,9 +63,10 @@ static void send_completed(struct connection *c, unsigned direction,
 	d->mover->sent(c, direction, completion);
 }
 
-static void watch_completed(struct connection *c, unsigned side)
+static void watch_completed(struct connection *c, unsigned side,
+			    const struct ring_completion *completion)
 {
-	c->side[side].watching = false;
+	c->side[side].watching = completion->more;
 	if (c->state == CONNECTION_ENDING)
 		connection_finish(c);
 	else
@@ -91,7 +92,7 @@ void splicer_complete(struct splicer *s, const struct ring_completion *completio
 	else if (kind < TOKEN_WATCH)
 		send_completed(c, kind - TOKEN_SEND, completion);
 	else
-		watch_completed(c, kind - TOKEN_WATCH);
+		watch_completed(c, kind - TOKEN_WATCH, completion);
 
 	/* It may be gone by now, and its slot in other hands. */
 	c = slots_find(&s->connections, index, generation);
