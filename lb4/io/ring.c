@@ -244,8 +244,7 @@ bool ring_has_buffers(const struct ring *r)
 
 void ring_send(struct ring *r, int fd, const void *data, size_t size, uint64_t token)
 {
-	/* MSG_WAITALL: the kernel goes on after a partial send by itself (5.19). */
-	io_uring_prep_send(next_entry(r, token), fd, data, size, MSG_NOSIGNAL | MSG_WAITALL);
+	io_uring_prep_send(next_entry(r, token), fd, data, size, MSG_NOSIGNAL);
 }
 
 void ring_poll(struct ring *r, int fd, unsigned events, uint64_t token)

@@ -58,8 +58,11 @@ void ring_buffer_return(struct ring *r, uint16_t buffer);
 /* False while all `buffers_max` are out: then wait for one to be returned before receiving. */
 bool ring_has_buffers(const struct ring *r);
 
-/* Sends all of `size` bytes; `data` must live until the completion. Result: bytes sent, fewer than
- * `size` only when the peer or a cancel ended it; -errno. Never raises SIGPIPE. */
+/*
+ * Sends up to `size` bytes once the socket takes any; `data` must live until the completion.
+ * Result: bytes taken, or -errno. Never raises SIGPIPE. (Not MSG_WAITALL: with part of the bytes
+ * taken it would swallow the error that kept it from sending the rest.)
+ */
 void ring_send(struct ring *r, int fd, const void *data, size_t size, uint64_t token);
 
 /* Completes once any of poll(2)'s `events` (POLLERR and POLLHUP always count) is there; result is

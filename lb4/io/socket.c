@@ -110,6 +110,15 @@ int socket_error(int fd)
 	return error;
 }
 
+bool socket_is_dead(int fd)
+{
+	struct tcp_info info = {};
+	socklen_t length = sizeof(info);
+
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0 ||
+	       info.tcpi_state == TCP_CLOSE;
+}
+
 int socket_accept_pending(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);

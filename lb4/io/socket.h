@@ -2,6 +2,7 @@
 /* TCP sockets: making, tuning and ending them. Nothing here blocks. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "address.h"
@@ -25,6 +26,9 @@ int socket_local(int fd, struct address *ret);
 
 /* Takes the pending error of the socket, as a positive errno; 0: none. */
 int socket_error(int fd);
+
+/* True when a reset or a timeout has ended the socket; false while only FINs have passed. */
+bool socket_is_dead(int fd);
 
 /*
  * Accepts what already waits on a listening socket, without blocking: a descriptor, or -errno,

@@ -92,7 +92,7 @@ struct service_settings {
 	nsec_t keepalive_idle;	   /* 0: keepalive off; default 60s */
 	nsec_t keepalive_interval; /* default 10s */
 	unsigned keepalive_count;  /* default 6 */
-	nsec_t user_timeout;	   /* TCP_USER_TIMEOUT; 0: the kernel's; default 30s */
+	nsec_t user_timeout;	   /* TCP_USER_TIMEOUT; 0, the default: the kernel's patience */
 };
 
 struct backend_config {

@@ -54,13 +54,20 @@ void relay_start(struct connection *c)
 void relay_eof(struct connection *c, unsigned direction)
 {
 	struct direction *d = &c->direction[direction];
+	const struct direction *back = &c->direction[other_side(direction)];
 
+	/*
+	 * A socket tells an error once. If a send under way took it, the receive reads as FIN what
+	 * was a reset: the send's completion, which is about to come, is the one to believe.
+	 */
+	if (back->sending && socket_is_dead(c->side[direction].fd))
+		return;
 	d->eof = true;
 	if (c->state != CONNECTION_ESTABLISHED)
 		return; /* passed on when the next backend has been found */
 	if (c->pending_reason != END_NONE)
 		connection_end(c, c->pending_reason);
-	else if (c->direction[other_side(direction)].finished)
+	else if (back->finished)
 		connection_end(c, END_DONE); /* closing says FIN */
 	else
 		pass_fin(c, direction);
