@@ -12,7 +12,7 @@
 
 struct maglev_member {
 	const char *name; /* its permutation comes from the name and the seed, nothing else */
-	uint32_t weight;  /* 0 owns no slot */
+	uint32_t weight;  /* 0 .. 65535; 0 owns no slot */
 };
 
 /* The sizes a table may have, all prime, ending with 0; the first is the default. */

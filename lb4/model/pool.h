@@ -18,12 +18,11 @@
 
 #include "clock.h"
 #include "config.h"
-#include "lb4_hash.h"
 #include "maglev.h"
+#include "pool_table.h"
 
 #define POOL_REBUILD_PERCENT 10
 #define POOL_REBUILD_AFTER   (60 * NSEC_PER_SEC)
-#define POOL_WALK_MAX	     64 /* attempts, then a linear search from the slot */
 
 enum admin_state {
 	ADMIN_ENABLED,
@@ -40,24 +39,11 @@ struct pool_member {
 	bool failed;	  /* by checks or passive evidence */
 	nsec_t failed_at; /* when `failed` became true */
 	/* What pool_update() decided: */
-	bool ejected;  /* failed, and taken out */
-	bool braked;   /* failed, but kept in by max_eject with fail: open */
-	bool eligible; /* may be chosen: enabled, weight > 0, not ejected */
+	bool ejected;	 /* failed, and taken out */
+	bool braked;	 /* failed, but kept in by max_eject with fail: open */
+	bool eligible;	 /* may be chosen: enabled, weight > 0, not ejected */
+	bool in_rebuilt; /* has a share of the rebuilt base */
 };
-
-/* What data paths look connections up in: immutable, counted, made by the pool. */
-struct pool_table {
-	_Atomic uint32_t refs;
-	uint32_t size;
-	uint32_t n_members;
-	bool *eligible; /* of each member, when the table was made */
-	uint16_t *base; /* walked for further candidates */
-	uint16_t *live; /* slot → member, MAGLEV_NONE when nobody is eligible */
-	uint64_t seed;
-};
-
-struct pool_table *pool_table_ref(struct pool_table *t);
-struct pool_table *pool_table_unref(struct pool_table *t);
 
 struct pool {
 	uint64_t seed;
@@ -69,11 +55,21 @@ struct pool {
 
 	bool brake;   /* max_eject is holding somebody in, or (fail: closed) was passed */
 	bool rebuilt; /* the base is not the configured one */
-	uint64_t n_rebuilds, n_slots_moved, n_updates; /* counters since pool_init() */
+	/* Counters since pool_init(). */
+	uint64_t n_updates;	/* tables made */
+	uint64_t n_slots_moved; /* slots whose owner a table changed, sum over all tables */
+	uint64_t n_rebuilds;
 	nsec_t out_since; /* since when more than POOL_REBUILD_PERCENT is out; NSEC_NEVER: is not */
 	struct pool_table *table;
-	/* The implementation's own: the configured base and the rebuilt one. */
+
+	/* The implementation's own. */
 	uint16_t *configured_base, *rebuilt_base;
+	bool stale;		      /* the configured base is not that of the members */
+	bool base_changed;	      /* since `table` was made */
+	uint16_t *table_map;	      /* member of `table` → member now; NULL: the same */
+	struct pool_member **by_name; /* sorted */
+	struct pool_member **failed;  /* room for all */
+	bool *eligible;		      /* of each member, as a table wants it */
 };
 
 #define POOL_INIT                                                                                  \
@@ -82,7 +78,8 @@ struct pool {
 
 /*
  * Starts with no members and no table. The caller then sets members with pool_set_members() and
- * calls pool_update().
+ * calls pool_update(). A pool that replaces another may take over its counters, `out_since` and
+ * `rebuilt` before that: a base that was rebuilt is then rebuilt at once and not a minute later.
  */
 void pool_init(struct pool *p, uint64_t seed, const struct service_settings *settings);
 void pool_deinit(struct pool *p);
@@ -91,8 +88,9 @@ void pool_deinit(struct pool *p);
 void pool_configure(struct pool *p, uint64_t seed, const struct service_settings *settings);
 
 /*
- * Replaces the set of members by `n` (name, weight) pairs. Members known by name keep admin and
- * failed states; new ones are enabled and not failed. 0 or -ENOMEM, then nothing has changed.
+ * Replaces the set of members by `n` (name, weight) pairs. Names are distinct. Members known
+ * by name keep admin and failed states; new ones are enabled and not failed. 0 or -ENOMEM, then
+ * nothing has changed.
  */
 int pool_set_members(struct pool *p, const struct maglev_member *members, size_t n);
 
@@ -102,20 +100,21 @@ struct pool_member *pool_find(struct pool *p, const char *name);
 /*
  * Decides who is ejected, braked and eligible, and makes a new p->table when something changed
  * (p->table keeps its identity otherwise). Returns 1 when the table is new, 0 when it is as it was,
- * -ENOMEM, then the old table stays.
+ * -ENOMEM, then the old table stays, the next call tries again, and pool_next_update() asks for it.
+ * Costs a pass over the table, and a build only when members changed or the rebuild rule fired: give
+ * it whole batches of news rather than each of them.
  *
- * Brake: at most floor(n_members · max_eject_percent / 100) members are ejected, the earliest
- * failed first, and the last eligible backend is never ejected with fail: open.
+ * Brake: of the n members in service (enabled, weight > 0) at most floor(n · max_eject_percent /
+ * 100) are ejected, the earliest failed first. With fail: open the others stay in, and the last one
+ * stays in in any case; with fail: closed they are ejected all the same and `brake` only tells. Who
+ * takes no new connections anyway counts on neither side: draining or without weight it is ejected
+ * when it failed, disabled it is not (nobody checks it).
+ *
+ * Rebuild: the base is rebuilt from the eligible when more than POOL_REBUILD_PERCENT of the weight
+ * it was built from is out for POOL_REBUILD_AFTER, or at once when nobody eligible owns a slot of
+ * it. While nobody is eligible at all there is nothing to rebuild from.
  */
 int pool_update(struct pool *p, nsec_t now);
 
-/* When pool_update() should be called again though nothing happened (the rebuild rule). */
+/* When pool_update() should be called though nothing happens; NSEC_NEVER: not by time. */
 nsec_t pool_next_update(const struct pool *p);
-
-/*
- * The candidates for one connection, in order: the slot's owner, then the walk. `tried` lists the
- * `n_tried` members already tried; the answer is none of them. MAGLEV_NONE when nobody is left.
- * Any thread that holds a reference to `t`.
- */
-uint16_t pool_table_choose(const struct pool_table *t, uint32_t slot, const uint16_t *tried,
-			   size_t n_tried);
