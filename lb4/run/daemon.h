@@ -63,6 +63,7 @@ struct live_service {
 	struct pool pool;
 	struct live_backend *backends; /* in the order of pool.members */
 	size_t n_backends;
+	bool update_wanted; /* its pool has heard news */
 };
 
 struct daemon {

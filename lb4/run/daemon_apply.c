@@ -139,27 +139,17 @@ static int stage(struct daemon *d, struct staged *staged, char **ret_error)
 /* Slots whose owner, by name, is another than before. */
 static uint64_t slots_moved(const struct live_service *old, const struct live_service *new)
 {
-	const struct pool_table *a = old->pool.table, *b = new->pool.table;
-	_cleanup_(freep) uint16_t *map = NULL;
-	uint64_t moved = 0;
+	_cleanup_(freep) uint16_t *map = malloc((old->n_backends + 1) * sizeof(map[0]));
 
-	if (a->size != b->size)
-		return b->size;
-	map = malloc((old->n_backends + 1) * sizeof(map[0]));
 	if (!map)
-		return 0;
+		return 0; /* a figure for people, no more */
 	for (size_t i = 0; i < old->n_backends; i++) {
 		const struct live_backend *known =
 			live_service_find_backend(new, old->backends[i].backend->name);
 
-		map[i] = known ? (uint16_t)(known - new->backends) : MAGLEV_NONE - 1;
+		map[i] = known ? (uint16_t)(known - new->backends) : MAGLEV_NONE;
 	}
-	for (uint32_t i = 0; i < a->size; i++) {
-		uint16_t was = a->live[i] == MAGLEV_NONE ? MAGLEV_NONE : map[a->live[i]];
-
-		moved += was != b->live[i];
-	}
-	return moved;
+	return pool_table_moved(new->pool.table, old->pool.table, map);
 }
 
 /* Takes over what could not be staged: the pool that stays, and the sockets in use. */

@@ -81,7 +81,7 @@ void daemon_update_pool(struct daemon *d, struct live_service *s)
 }
 
 /* Health says `failed` has changed. */
-static void failed_changed(struct daemon *d, struct live_service *s, size_t i)
+static void failed_changed(struct live_service *s, size_t i)
 {
 	const struct backend_health *h = &s->backends[i].health;
 	struct pool_member *m = &s->pool.members[i];
@@ -93,7 +93,18 @@ static void failed_changed(struct daemon *d, struct live_service *s, size_t i)
 			    health_why_name(h->why), h->error);
 	else
 		log_info("service %s: backend %s is up", s->service->name, m->name);
-	daemon_update_pool(d, s);
+	s->update_wanted = true;
+}
+
+/* The news of a whole round make one table. */
+static void update_pools(struct daemon *d)
+{
+	for (size_t i = 0; i < d->n_services; i++) {
+		if (!d->services[i]->update_wanted)
+			continue;
+		d->services[i]->update_wanted = false;
+		daemon_update_pool(d, d->services[i]);
+	}
 }
 
 static void on_check(struct daemon *d, const struct check_report *report)
@@ -119,7 +130,7 @@ static void on_check(struct daemon *d, const struct check_report *report)
 				   report->wall, report->error);
 	lower_deadline(d, health_next(h));
 	if (changed)
-		failed_changed(d, t->service, t->backend);
+		failed_changed(t->service, t->backend);
 }
 
 static void on_passive(struct daemon *d, const struct passive_report *report)
@@ -139,7 +150,7 @@ static void on_passive(struct daemon *d, const struct passive_report *report)
 		return;
 	if (s->check.kind != CHECK_NONE)
 		checker_suspect(d->checker, b->target_id);
-	failed_changed(d, s, (size_t)(b - s->backends));
+	failed_changed(s, (size_t)(b - s->backends));
 }
 
 static void take(struct daemon *d, struct report *report)
@@ -169,6 +180,7 @@ void daemon_take_reports(struct daemon *d)
 		take(d, report);
 		report->message.free(&report->message);
 	}
+	update_pools(d);
 }
 
 static void backend_on_time(struct daemon *d, struct live_service *s, size_t i)
@@ -176,7 +188,7 @@ static void backend_on_time(struct daemon *d, struct live_service *s, size_t i)
 	struct live_backend *b = &s->backends[i];
 
 	if (health_on_time(&b->health, d->now))
-		failed_changed(d, s, i);
+		failed_changed(s, i);
 	lower_deadline(d, health_next(&b->health));
 	if (b->drain_deadline <= d->now) {
 		b->drain_deadline = NSEC_NEVER;
@@ -201,4 +213,5 @@ void daemon_on_time(struct daemon *d)
 		for (size_t j = 0; j < s->n_backends; j++)
 			backend_on_time(d, s, j);
 	}
+	update_pools(d);
 }

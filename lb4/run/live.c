@@ -143,6 +143,7 @@ static int new_pool(struct daemon *d, struct live_service *s, const struct servi
 		s->pool.n_rebuilds = old->pool.n_rebuilds;
 		s->pool.n_slots_moved = old->pool.n_slots_moved;
 		s->pool.out_since = old->pool.out_since;
+		s->pool.rebuilt = old->pool.rebuilt; /* or a reload would move slots twice */
 	}
 	r = pool_update(&s->pool, d->now);
 	return r < 0 ? r : 0;
