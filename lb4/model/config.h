@@ -13,7 +13,8 @@
 #include "clock.h"
 #include "log.h"
 
-#define NAME_LENGTH_MAX	  63 /* of a service or backend: letters, digits, '-', '_', '.' */
+#define NAME_LENGTH_MAX	  63 /* of a service or backend: letters, digits, '-', '_', '.';
+			       the first a letter, digit or '_' */
 #define WORKERS_MAX	  64
 #define SERVICES_MAX	  1024
 #define BACKENDS_MAX	  4096 /* of one service; a table entry has 16 bits */
@@ -33,8 +34,8 @@ enum check_kind {
 struct check_config {
 	enum check_kind kind;
 	nsec_t interval;      /* while the verdict is certain; default 2s */
-	nsec_t fast_interval; /* while in doubt; default interval / 4 */
-	nsec_t timeout;	      /* of one probe, connect included; default 1s */
+	nsec_t fast_interval; /* while in doubt; default interval / 4, at least 10ms */
+	nsec_t timeout;	      /* of one probe, connect included; at most interval; default 1s */
 	unsigned rise, fall;  /* consecutive results that change the verdict; default 2 and 3 */
 
 	/* CHECK_HTTP */
@@ -75,13 +76,13 @@ enum fail_mode {
 struct service_settings {
 	enum hash_kind hash;
 	uint8_t mask_ipv4, mask_ipv6; /* prefix lengths for HASH_SOURCE; default 32 and 128 */
-	uint32_t table_size;	      /* one of table_sizes[]; default 65537 */
+	uint32_t table_size;	      /* one of maglev_sizes[]; default 65537 */
 	enum on_down on_down;
 	unsigned max_eject_percent; /* default 50 */
 	enum fail_mode fail;
 	struct passive_config passive;
 
-	nsec_t connect_timeout;	    /* of one try; default 1s */
+	nsec_t connect_timeout;	    /* of one try; at most connect_budget; default 1s */
 	nsec_t connect_budget;	    /* of all tries; default 5s */
 	unsigned tries;		    /* candidates tried, the first included; default 3, at most 8 */
 	nsec_t idle_timeout;	    /* no byte either way; 0: none; default 1h */

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config_read.h"
+#include "config_value.h"
+
+bool section_defaults(const struct section *section, void *target)
+{
+	for (const struct setting *s = section->settings; s->key; s++) {
+		if (!value_default(s, target))
+			return false;
+		if (s->type == SETTING_SECTION &&
+		    !section_defaults(s->section, (char *)target + s->base))
+			return false;
+	}
+	return true;
+}
+
+struct config *config_new(void)
+{
+	struct config *c = calloc(1, sizeof(*c));
+
+	if (!c || !section_defaults(&schema_file, c))
+		return config_free(c);
+	return c;
+}
+
+void check_config_deinit(struct check_config *c)
+{
+	free(c->http_path);
+	free(c->http_host);
+	free(c->http_body);
+	free(c->send);
+	free(c->expect);
+	*c = (struct check_config){};
+}
+
+void backend_config_deinit(struct backend_config *b)
+{
+	free(b->name);
+	*b = (struct backend_config){};
+}
+
+void service_config_deinit(struct service_config *s)
+{
+	for (size_t i = 0; i < s->n_backends; i++)
+		backend_config_deinit(&s->backends[i]);
+	check_config_deinit(&s->check);
+	free(s->backends);
+	free(s->listen);
+	free(s->name);
+	*s = (struct service_config){};
+}
+
+struct config *config_free(struct config *c)
+{
+	if (!c)
+		return NULL;
+	for (size_t i = 0; i < c->n_services; i++)
+		service_config_deinit(&c->services[i]);
+	free(c->services);
+	free(c->socket_path);
+	free(c);
+	return NULL;
+}
+
+void config_freep(struct config **c)
+{
+	*c = config_free(*c);
+}
+
+const struct service_config *config_find_service(const struct config *c, const char *name)
+{
+	for (size_t i = 0; i < c->n_services; i++)
+		if (!strcmp(c->services[i].name, name))
+			return &c->services[i];
+	return NULL;
+}
+
+const struct backend_config *service_config_find_backend(const struct service_config *s,
+							 const char *name)
+{
+	for (size_t i = 0; i < s->n_backends; i++)
+		if (!strcmp(s->backends[i].name, name))
+			return &s->backends[i];
+	return NULL;
+}
+
+static bool equal_text(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+static bool equal_bytes(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size)
+{
+	return a_size == b_size && (a_size == 0 || !memcmp(a, b, a_size));
+}
+
+bool check_config_equal(const struct check_config *a, const struct check_config *b)
+{
+	return a->kind == b->kind && a->interval == b->interval &&
+	       a->fast_interval == b->fast_interval && a->timeout == b->timeout &&
+	       a->rise == b->rise && a->fall == b->fall && equal_text(a->http_path, b->http_path) &&
+	       equal_text(a->http_host, b->http_host) && a->status_min == b->status_min &&
+	       a->status_max == b->status_max && equal_text(a->http_body, b->http_body) &&
+	       equal_bytes(a->send, a->send_size, b->send, b->send_size) &&
+	       equal_bytes(a->expect, a->expect_size, b->expect, b->expect_size);
+}
+
+static int copy_text(const char *from, char **ret)
+{
+	*ret = from ? strdup(from) : NULL;
+	return from && !*ret ? -ENOMEM : 0;
+}
+
+static int copy_bytes(const uint8_t *from, size_t size, uint8_t **ret)
+{
+	*ret = NULL;
+	if (size == 0)
+		return 0;
+	*ret = malloc(size);
+	if (!*ret)
+		return -ENOMEM;
+	memcpy(*ret, from, size);
+	return 0;
+}
+
+int check_config_copy(const struct check_config *from, struct check_config *ret)
+{
+	struct check_config copy = *from;
+	int failed = 0;
+
+	failed |= copy_text(from->http_path, &copy.http_path);
+	failed |= copy_text(from->http_host, &copy.http_host);
+	failed |= copy_text(from->http_body, &copy.http_body);
+	failed |= copy_bytes(from->send, from->send_size, &copy.send);
+	failed |= copy_bytes(from->expect, from->expect_size, &copy.expect);
+	if (failed) {
+		check_config_deinit(&copy);
+		return -ENOMEM;
+	}
+	*ret = copy;
+	return 0;
+}
+
+int config_parse(const char *text, size_t size, struct config **ret,
+		 struct config_errors *ret_errors)
+{
+	struct yaml_tree tree = YAML_TREE_INIT;
+	struct faults faults = FAULTS_INIT;
+	int r;
+
+	yaml_tree_parse(&tree, text, size, &faults);
+	r = config_read(&tree, ret, &faults);
+	yaml_tree_deinit(&tree);
+	*ret_errors = faults.found;
+	return r;
+}
+
+const char *check_kind_name(enum check_kind kind)
+{
+	static const char *const names[] = {
+		[CHECK_NONE] = "none",	 [CHECK_TCP] = "tcp",
+		[CHECK_HTTP] = "http",	 [CHECK_SEND_EXPECT] = "send/expect",
+		[CHECK_REDIS] = "redis", [CHECK_POSTGRES] = "postgres",
+	};
+
+	return (size_t)kind < sizeof(names) / sizeof(names[0]) ? names[kind] : NULL;
+}
+
+const char *hash_kind_name(enum hash_kind kind)
+{
+	return words_find(schema_hash_words, kind);
+}
+
+const char *on_down_name(enum on_down on_down)
+{
+	return words_find(schema_on_down_words, on_down);
+}
+
+const char *fail_mode_name(enum fail_mode fail)
+{
+	return words_find(schema_fail_words, fail);
+}

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What holds between settings: what must be there, what excludes what, which is at most which. */
+#include <inttypes.h>
+
+#include "config_read.h"
+#include "config_value.h"
+#include "text.h"
+
+static const struct given *find_given(const struct reading *reading, const char *key)
+{
+	const struct section *s = reading->section;
+
+	return &reading->given[section_find(s, key) - s->settings];
+}
+
+static bool require(struct reader *r, const struct reading *reading)
+{
+	const struct yaml_node *key = reading->key;
+	bool good = true;
+
+	/* What a broken-off mapping lacks may stand further on. */
+	if (reading->mapping->open)
+		return true;
+	for (size_t i = 0; reading->section->settings[i].key; i++) {
+		const struct setting *s = &reading->section->settings[i];
+
+		if (!s->required || reading->given[i].key)
+			continue;
+		faults_add(r->faults, key ? key->line : 0, key ? key->column : 0, "%s: %s",
+			   key ? key->text : s->key, s->required);
+		faults_hint(r->faults, "add %s", s->key);
+		good = false;
+	}
+	return good;
+}
+
+/*
+ * `s` may not be above `most`. A default gives way; what somebody wrote is never changed, so when
+ * that is above the default of `most`, it is a fault.
+ */
+static bool keep_below(struct reader *r, const struct reading *reading, const struct setting *s,
+		       const struct setting *most)
+{
+	const struct given *small = find_given(reading, s->key);
+	const struct given *large = find_given(reading, most->key);
+	uint64_t value = field_load(reading->target, s->into);
+	uint64_t limit = field_load(reading->target, most->into);
+	char texts[2][32];
+
+	if (value <= limit || (small->key && !small->good) || (large->key && !large->good))
+		return true;
+	if (!small->key) {
+		field_store(reading->target, s->into, limit);
+		return true;
+	}
+	faults_add(r->faults, small->value->line, small->value->column,
+		   "%s: %s is above %s, which is %s%s", s->key,
+		   text_print_duration(value, texts[0], sizeof(texts[0])), most->key,
+		   text_print_duration(limit, texts[1], sizeof(texts[1])),
+		   large->key ? "" : " unless it is set");
+	faults_hint(r->faults, "raise %s, or lower %s", most->key, s->key);
+	return false;
+}
+
+static bool keep_order(struct reader *r, const struct reading *reading)
+{
+	bool good = true;
+
+	for (const struct setting *s = reading->section->settings; s->key; s++)
+		if (s->at_most)
+			good &= keep_below(r, reading, s,
+					   section_find(reading->section, s->at_most));
+	return good;
+}
+
+static const struct {
+	const char *key;
+	enum check_kind kind;
+	const char *instead_of; /* the other way to say the same, not both at once */
+} check_keys[] = {
+	{"tcp", CHECK_TCP},
+	{"http", CHECK_HTTP},
+	{"redis", CHECK_REDIS},
+	{"postgres", CHECK_POSTGRES},
+	{"send", CHECK_SEND_EXPECT},
+	{"expect", CHECK_SEND_EXPECT},
+	{"send_hex", CHECK_SEND_EXPECT, "send"},
+	{"expect_hex", CHECK_SEND_EXPECT, "expect"},
+};
+#define N_CHECK_KEYS (sizeof(check_keys) / sizeof(check_keys[0]))
+
+static bool rule_http_only(struct reader *r, const struct reading *reading)
+{
+	static const char *const keys[] = {"host", "status", "body"};
+	bool good = true;
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		const struct given *given = find_given(reading, keys[i]);
+
+		if (!given->key)
+			continue;
+		faults_add(r->faults, given->key->line, given->key->column,
+			   "%s: only an http check has it", keys[i]);
+		faults_hint(r->faults, "add http: /PATH, or remove %s", keys[i]);
+		good = false;
+	}
+	return good;
+}
+
+/* Sets the kind of the check from the keys that are there: exactly one kind. */
+static bool rule_check_kind(struct reader *r, const struct reading *reading)
+{
+	struct check_config *check = reading->target;
+	const struct given *first = NULL;
+	bool good = true;
+
+	for (size_t i = 0; i < N_CHECK_KEYS; i++) {
+		const struct given *given = find_given(reading, check_keys[i].key), *other = NULL;
+
+		if (!given->key)
+			continue;
+		if (!first) {
+			first = given;
+			check->kind = check_keys[i].kind;
+		} else if (check->kind != check_keys[i].kind) {
+			other = first;
+		}
+		if (check_keys[i].instead_of) {
+			const struct given *same = find_given(reading, check_keys[i].instead_of);
+
+			other = same->key ? same : other;
+		}
+		if (!other)
+			continue;
+		faults_add(r->faults, given->key->line, given->key->column,
+			   "a check is of one kind, and %s comes beside %s", given->key->text,
+			   other->key->text);
+		faults_hint(r->faults, "remove one of them");
+		good = false;
+	}
+	if (!first && !reading->mapping->open) {
+		faults_add(r->faults, reading->key->line, reading->key->column,
+			   "check: expected one of tcp, http, redis, postgres, send, expect");
+		faults_hint(r->faults, "such as {http: /healthz}; check: none for no check");
+		good = false;
+	}
+	return good;
+}
+
+static bool rule_check(struct reader *r, const struct reading *reading)
+{
+	struct check_config *check = reading->target;
+	bool good = rule_check_kind(r, reading);
+
+	if (good && !reading->mapping->open && check->kind != CHECK_HTTP)
+		good = rule_http_only(r, reading);
+	return good;
+}
+
+/* Doubt wants to be short: without a word about it, a quarter of the interval. */
+static void set_fast_interval(const struct reading *reading)
+{
+	struct check_config *check = reading->target;
+	const struct setting *s = section_find(reading->section, "fast_interval");
+
+	if (find_given(reading, s->key)->key)
+		return;
+	check->fast_interval = check->interval / 4;
+	if (check->fast_interval < s->min)
+		check->fast_interval = s->min;
+}
+
+/* A backend whose share is less than one slot would be there and never be chosen. */
+static bool rule_shares(struct reader *r, const struct reading *reading)
+{
+	const struct service_config *service = reading->target;
+	uint64_t total = 0;
+
+	if (find_given(reading, "table_size")->key && !find_given(reading, "table_size")->good)
+		return true;
+	for (size_t i = 0; i < service->n_backends; i++)
+		total += service->backends[i].weight;
+	for (size_t i = 0; i < service->n_backends && i < r->backends.n; i++) {
+		const struct backend_config *b = &service->backends[i];
+		const struct yaml_node *n = r->backends.items[i].node;
+
+		if (b->weight == 0 || (uint64_t)b->weight * service->settings.table_size >= total)
+			continue;
+		faults_add(r->faults, n->line, n->column,
+			   "backend \"%s\": its share, weight %" PRIu32 " of %" PRIu64
+			   " in all, is less than one of the %" PRIu32 " slots of table_size",
+			   b->name, b->weight, total, service->settings.table_size);
+		faults_hint(r->faults, "give it more weight, or the service a larger table_size");
+		return false;
+	}
+	return true;
+}
+
+static bool rule_service(struct reader *r, const struct reading *reading)
+{
+	bool good = rule_backend_addresses(r);
+
+	if (find_given(reading, "backends")->good)
+		good &= rule_shares(r, reading);
+	return good;
+}
+
+bool rules_apply(struct reader *r, const struct reading *reading)
+{
+	const struct section *s = reading->section;
+	bool good = require(r, reading);
+
+	good &= keep_order(r, reading);
+	if (s == &schema_check) {
+		good &= rule_check(r, reading);
+		set_fast_interval(reading);
+	} else if (s == &schema_hash) {
+		/* The mapping is the long form of the word. */
+		((struct service_settings *)reading->target)->hash = HASH_SOURCE;
+	} else if (s == &schema_service) {
+		good &= rule_service(r, reading);
+	} else if (s == &schema_file) {
+		good &= rule_listen_addresses(r);
+	}
+	return good;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Single values of the configuration: from text to the member that the schema names. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "address.h"
+#include "faults.h"
+#include "schema.h"
+#include "yaml_tree.h"
+
+/*
+ * Reads the scalar `n` as setting `s` into the struct at `target`. False when that was a fault,
+ * which is then recorded, and nothing has changed.
+ */
+bool value_read(const struct setting *s, const struct yaml_node *n, void *target,
+		struct faults *faults);
+
+/* Sets the default, if there is one. False when memory is short. */
+bool value_default(const struct setting *s, void *target);
+
+/* An address to listen on (`wildcard`) or to connect to; `key` is what a fault names. */
+bool value_read_address(const char *key, const struct yaml_node *n, bool wildcard,
+			struct address *ret, struct faults *faults);
+
+/* The name of a service or a backend (`what`). */
+bool value_check_name(const char *what, const struct yaml_node *n, struct faults *faults);
+
+/* True and a fault when the text could not be a C string. */
+bool value_holds_nul(const char *key, const struct yaml_node *n, struct faults *faults);
+
+/* Faults that say what setting `s` expects: `n` is of the wrong kind, or out of range. */
+void value_refuse_kind(const struct setting *s, const struct yaml_node *n, struct faults *faults);
+void value_refuse_range(const struct setting *s, const struct yaml_node *n, struct faults *faults);
+
+uint64_t field_load(const void *target, struct field field);
+void field_store(void *target, struct field field, uint64_t value);
+
+/* Parts of value_read(), one a type. */
+bool value_read_number(const struct setting *s, const struct yaml_node *n, void *target,
+		       struct faults *faults);
+bool value_read_duration(const struct setting *s, const struct yaml_node *n, void *target,
+			 struct faults *faults);
+bool value_read_percent(const struct setting *s, const struct yaml_node *n, void *target,
+			struct faults *faults);
+bool value_read_status(const struct setting *s, const struct yaml_node *n, void *target,
+		       struct faults *faults);
+bool value_read_text(const struct setting *s, const struct yaml_node *n, void *target,
+		     struct faults *faults);
+bool value_read_bytes(const struct setting *s, const struct yaml_node *n, void *target,
+		      struct faults *faults);
+bool value_read_hex(const struct setting *s, const struct yaml_node *n, void *target,
+		    struct faults *faults);

@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <string.h>
+#include <strings.h>
+#include <sys/un.h>
+
+#include "config.h"
+#include "maglev.h"
+#include "schema.h"
+
+#define INTO(type, member)                                                                         \
+	.into = {offsetof(struct type, member), sizeof(((struct type *)0)->member)}
+#define ALSO_INTO(type, member)                                                                    \
+	.also_into = {offsetof(struct type, member), sizeof(((struct type *)0)->member)}
+#define RANGE(least, most) .min = (least), .max = (most)
+#define WORDS(...)                                                                                 \
+	.words = (const struct word[])                                                             \
+	{                                                                                          \
+		__VA_ARGS__,                                                                       \
+		{                                                                                  \
+		}                                                                                  \
+	}
+
+#define MSEC NSEC_PER_MSEC
+#define SEC  NSEC_PER_SEC
+#define MIN  (60 * SEC)
+#define HOUR (60 * MIN)
+#define DAY  (24 * HOUR)
+#define YEAR (365 * DAY)
+
+/* Limits of the kernel: MAX_TCP_KEEPIDLE, MAX_TCP_KEEPINTVL, MAX_TCP_KEEPCNT, and TCP_USER_TIMEOUT
+ * as an int of milliseconds, which ends within the 25th day. */
+#define KEEPALIVE_MAX	    (32767 * SEC)
+#define KEEPALIVE_COUNT_MAX 127
+#define USER_TIMEOUT_MAX    (24 * DAY)
+
+static bool is_printable(const char *text)
+{
+	for (; *text; text++)
+		if (*text <= ' ' || *text >= 0x7f)
+			return false;
+	return true;
+}
+
+static const char *refuse_socket(const char *text)
+{
+	if (*text != '/')
+		return "expected a path that begins with /";
+	if (text[strlen(text) - 1] == '/')
+		return "the path ends with /, expected that of a socket";
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			return "the path holds a control character";
+	return NULL;
+}
+
+/* Both go into a request line by line: a blank or a line end in them would make another request. */
+static const char *refuse_path(const char *text)
+{
+	if (*text != '/')
+		return "expected a path that begins with /";
+	if (!is_printable(text))
+		return "the path holds a blank or a character outside ASCII";
+	return NULL;
+}
+
+static const char *refuse_host(const char *text)
+{
+	if (!is_printable(text) || strchr(text, '/'))
+		return "expected a host name as the Host header has it";
+	return NULL;
+}
+
+const struct word schema_hash_words[] = {
+	{"connection", HASH_CONNECTION},
+	{"source", HASH_SOURCE},
+	{},
+};
+
+const struct word schema_on_down_words[] = {
+	{"drain", ON_DOWN_DRAIN},
+	{"reset", ON_DOWN_RESET},
+	{"keep", ON_DOWN_KEEP},
+	{},
+};
+
+const struct word schema_fail_words[] = {
+	{"open", FAIL_OPEN},
+	{"closed", FAIL_CLOSED},
+	{},
+};
+
+static const struct word log_levels[] = {
+	{"error", LOG_ERROR},
+	{"warning", LOG_WARNING},
+	{"info", LOG_INFO},
+	{"debug", LOG_DEBUG},
+	{},
+};
+
+const struct section schema_admin = {
+	"admin",
+	(const struct setting[]){
+		{"socket", SETTING_TEXT, "path of the Unix socket that lbctl talks to",
+		 "/run/lb4/lb4.sock", INTO(config, socket_path),
+		 RANGE(2, sizeof(((struct sockaddr_un *)0)->sun_path) - 1),
+		 .refuse = refuse_socket},
+		{},
+	},
+};
+
+const struct section schema_log = {
+	"log",
+	(const struct setting[]){
+		{"level", SETTING_WORD, "what is worth a line on standard error", "info",
+		 INTO(config, log_level), .words = log_levels},
+		{"connections", SETTING_WORD, "which connections get a line when they end", "all",
+		 INTO(config, log_connections),
+		 WORDS({"all", LOG_CONNECTIONS_ALL}, {"failed", LOG_CONNECTIONS_FAILED},
+		       {"off", LOG_CONNECTIONS_OFF})},
+		{"sample", SETTING_NUMBER, "one in so many of those connections gets its line", "1",
+		 INTO(config, log_sample), RANGE(1, 1000000)},
+		{},
+	},
+};
+
+const struct section schema_source = {
+	"source",
+	(const struct setting[]){
+		{"ipv4", SETTING_NUMBER, "leading bits of an IPv4 client address that count", "32",
+		 INTO(service_settings, mask_ipv4), RANGE(1, 32)},
+		{"ipv6", SETTING_NUMBER, "leading bits of an IPv6 client address that count", "128",
+		 INTO(service_settings, mask_ipv6), RANGE(1, 128)},
+		{},
+	},
+};
+
+const struct section schema_hash = {
+	"hash",
+	(const struct setting[]){
+		{"source", SETTING_SECTION, "how much of the client's address counts",
+		 .required = "expected connection, source or {source: {ipv4: BITS, ipv6: BITS}}",
+		 .section = &schema_source},
+		{},
+	},
+};
+
+const struct section schema_check = {
+	"a check",
+	(const struct setting[]){
+		{"tcp", SETTING_TRUE, "a connection can be made"},
+		{"http", SETTING_TEXT, "a GET of this path is answered as expected",
+		 INTO(check_config, http_path), RANGE(1, 1024), .refuse = refuse_path},
+		{"redis", SETTING_TRUE, "PING is answered with PONG"},
+		{"postgres", SETTING_TRUE, "an SSLRequest is answered"},
+		{"send", SETTING_BYTES, "text that is sent", INTO(check_config, send),
+		 RANGE(1, CHECK_PAYLOAD_MAX), ALSO_INTO(check_config, send_size)},
+		{"expect", SETTING_BYTES, "text that must come back", INTO(check_config, expect),
+		 RANGE(1, CHECK_PAYLOAD_MAX), ALSO_INTO(check_config, expect_size)},
+		{"send_hex", SETTING_HEX, "bytes that are sent", INTO(check_config, send),
+		 RANGE(1, CHECK_PAYLOAD_MAX), ALSO_INTO(check_config, send_size)},
+		{"expect_hex", SETTING_HEX, "bytes that must come back", INTO(check_config, expect),
+		 RANGE(1, CHECK_PAYLOAD_MAX), ALSO_INTO(check_config, expect_size)},
+		{"host", SETTING_TEXT, "the Host header of the request; else the backend's address",
+		 INTO(check_config, http_host), RANGE(1, 255), .refuse = refuse_host},
+		{"status", SETTING_STATUS, "the status, or range of them, that is expected",
+		 "200-399", INTO(check_config, status_min), RANGE(100, 599),
+		 ALSO_INTO(check_config, status_max)},
+		{"body", SETTING_TEXT, "text that the body of the answer must hold",
+		 INTO(check_config, http_body), RANGE(1, 1024)},
+		{"interval", SETTING_DURATION, "time between probes while the verdict is certain",
+		 "2s", INTO(check_config, interval), RANGE(10 * MSEC, DAY)},
+		/* A quarter of the interval, that is. */
+		{"fast_interval", SETTING_DURATION, "time between probes while in doubt", "500ms",
+		 INTO(check_config, fast_interval), RANGE(10 * MSEC, DAY), .at_most = "interval"},
+		{"timeout", SETTING_DURATION, "time for one probe, connecting included", "1s",
+		 INTO(check_config, timeout), RANGE(1 * MSEC, DAY), .at_most = "interval"},
+		{"rise", SETTING_NUMBER, "consecutive successes that bring a backend up", "2",
+		 INTO(check_config, rise), RANGE(1, 1000)},
+		{"fall", SETTING_NUMBER, "consecutive failures that take a backend down", "3",
+		 INTO(check_config, fall), RANGE(1, 1000)},
+		{},
+	},
+};
+
+const struct section schema_passive = {
+	"passive",
+	(const struct setting[]){
+		{"fall", SETTING_NUMBER,
+		 "consecutive failed connects or instant resets that take a backend down", "3",
+		 INTO(passive_config, fall), RANGE(1, 1000)},
+		{"hold", SETTING_DURATION, "how long the first ejection lasts; it doubles", "2s",
+		 INTO(passive_config, hold), RANGE(10 * MSEC, DAY), .at_most = "hold_max"},
+		{"hold_max", SETTING_DURATION, "how long any ejection lasts at most", "60s",
+		 INTO(passive_config, hold_max), RANGE(10 * MSEC, DAY)},
+		{},
+	},
+};
+
+const struct section schema_keepalive = {
+	"keepalive",
+	(const struct setting[]){
+		{"idle", SETTING_DURATION, "silence before the first keepalive", "60s",
+		 INTO(service_settings, keepalive_idle), RANGE(SEC, KEEPALIVE_MAX), .step = SEC},
+		{"interval", SETTING_DURATION, "time between unanswered keepalives", "10s",
+		 INTO(service_settings, keepalive_interval), RANGE(SEC, KEEPALIVE_MAX),
+		 .step = SEC},
+		{"count", SETTING_NUMBER, "unanswered keepalives that end the connection", "6",
+		 INTO(service_settings, keepalive_count), RANGE(1, KEEPALIVE_COUNT_MAX)},
+		{},
+	},
+};
+
+const struct section schema_backend = {
+	"a backend",
+	(const struct setting[]){
+		{"address", SETTING_ADDRESS, "where it is reached, ADDRESS:PORT",
+		 .required = "a backend needs an address", INTO(backend_config, address)},
+		{"weight", SETTING_NUMBER, "its share of connections; 0 takes no new ones", "1",
+		 INTO(backend_config, weight), RANGE(0, WEIGHT_MAX)},
+		{},
+	},
+};
+
+const struct section schema_service = {
+	"a service",
+	(const struct setting[]){
+		{"listen", SETTING_LISTEN, "address or addresses that clients connect to",
+		 .required = "a service needs at least one listen address", RANGE(1, LISTEN_MAX)},
+		{"balance", SETTING_WORD, "how a backend is chosen", "maglev",
+		 WORDS({"maglev", WORD_DEFAULT})},
+		{"hash", SETTING_SECTION, "what of a connection decides on its backend",
+		 "connection", INTO(service_config, settings.hash), .words = schema_hash_words,
+		 .section = &schema_hash, .base = offsetof(struct service_config, settings)},
+		{"table_size", SETTING_NUMBER, "slots of the Maglev table, a prime", "65537",
+		 INTO(service_config, settings.table_size), .numbers = maglev_sizes},
+		{"check", SETTING_SECTION, "how backends are probed", "none",
+		 INTO(service_config, check.kind),
+		 WORDS({"none", CHECK_NONE}, {"tcp", CHECK_TCP}, {"redis", CHECK_REDIS},
+		       {"postgres", CHECK_POSTGRES}),
+		 .section = &schema_check, .base = offsetof(struct service_config, check)},
+		{"passive", SETTING_SECTION, "whether clients' connections are evidence, and how",
+		 "on", INTO(service_config, settings.passive.enabled),
+		 WORDS({"on", true}, {"off", false}), .section = &schema_passive,
+		 .base = offsetof(struct service_config, settings.passive)},
+		{"on_down", SETTING_WORD, "what becomes of the connections of a failed backend",
+		 "drain", INTO(service_config, settings.on_down), .words = schema_on_down_words},
+		{"max_eject", SETTING_PERCENT, "largest share of the backends that is ejected",
+		 "50%", INTO(service_config, settings.max_eject_percent), RANGE(0, 100)},
+		{"fail", SETTING_WORD, "what happens to failed backends beyond max_eject", "open",
+		 INTO(service_config, settings.fail), .words = schema_fail_words},
+		{"connect_timeout", SETTING_DURATION, "time for one try to reach a backend", "1s",
+		 INTO(service_config, settings.connect_timeout), RANGE(1 * MSEC, HOUR),
+		 .at_most = "connect_budget"},
+		{"connect_budget", SETTING_DURATION, "time for all tries of a connection", "5s",
+		 INTO(service_config, settings.connect_budget), RANGE(1 * MSEC, HOUR)},
+		{"tries", SETTING_NUMBER, "backends tried for a connection, the first included",
+		 "3", INTO(service_config, settings.tries), RANGE(1, 8)},
+		{"idle_timeout", SETTING_DURATION, "silence both ways that ends a connection", "1h",
+		 INTO(service_config, settings.idle_timeout), RANGE(1 * MSEC, YEAR), .zero = true},
+		{"half_closed_timeout", SETTING_DURATION,
+		 "silence that ends a connection that one side has closed", "1h",
+		 INTO(service_config, settings.half_closed_timeout), RANGE(1 * MSEC, YEAR),
+		 .zero = true},
+		{"lifetime", SETTING_DURATION, "age at which any connection ends", "0",
+		 INTO(service_config, settings.lifetime), RANGE(1 * MSEC, YEAR), .zero = true},
+		{"drain_timeout", SETTING_DURATION,
+		 "time that connections of a draining backend may take to finish", "0",
+		 INTO(service_config, settings.drain_timeout), RANGE(1 * MSEC, YEAR), .zero = true},
+		{"keepalive", SETTING_SECTION, "TCP keepalive towards both sides", "on",
+		 INTO(service_config, settings.keepalive_idle),
+		 WORDS({"on", WORD_DEFAULT}, {"off", 0}), .section = &schema_keepalive,
+		 .base = offsetof(struct service_config, settings)},
+		{"user_timeout", SETTING_DURATION,
+		 "time that sent bytes may stay unacknowledged (TCP_USER_TIMEOUT)", "30s",
+		 INTO(service_config, settings.user_timeout), RANGE(1 * MSEC, USER_TIMEOUT_MAX),
+		 .zero = true, .step = MSEC},
+		{"backends", SETTING_BACKENDS, "the servers, by name",
+		 .required = "a service needs at least one backend", RANGE(1, BACKENDS_MAX),
+		 .section = &schema_backend},
+		{},
+	},
+};
+
+const struct section schema_file = {
+	"the file",
+	(const struct setting[]){
+		{"admin", SETTING_SECTION, "how lb4 is talked to", .section = &schema_admin},
+		{"workers", SETTING_NUMBER, "threads that carry connections", "auto",
+		 INTO(config, workers), RANGE(1, WORKERS_MAX), WORDS({"auto", 0})},
+		{"seed", SETTING_NUMBER, "what tables are drawn from; equal on all lb4 of a fleet",
+		 "0x1b4", INTO(config, seed), RANGE(0, UINT64_MAX)},
+		{"max_connections", SETTING_NUMBER, "connections carried at a time", "auto",
+		 INTO(config, max_connections), RANGE(1, 10000000), .zero = true,
+		 WORDS({"auto", 0})},
+		{"stop_timeout", SETTING_DURATION, "time that SIGTERM gives connections to finish",
+		 "30s", INTO(config, stop_timeout), RANGE(1 * MSEC, DAY), .zero = true},
+		{"log", SETTING_SECTION, "what is logged", .section = &schema_log},
+		{"services", SETTING_SERVICES, "the services, by name",
+		 .required = "a configuration needs at least one service", RANGE(1, SERVICES_MAX),
+		 .section = &schema_service},
+		{},
+	},
+};
+
+const struct section *const schema_sections[] = {
+	&schema_file,	   &schema_admin,   &schema_log,   &schema_service,
+	&schema_hash,	   &schema_source,  &schema_check, &schema_passive,
+	&schema_keepalive, &schema_backend, NULL,
+};
+
+const struct setting *section_find(const struct section *s, const char *key)
+{
+	for (const struct setting *setting = s->settings; setting->key; setting++)
+		if (!strcmp(setting->key, key))
+			return setting;
+	return NULL;
+}
+
+const char *words_find(const struct word *words, uint64_t value)
+{
+	for (; words->text; words++)
+		if (words->value == value)
+			return words->text;
+	return NULL;
+}
+
+static const char *const synonyms[][2] = {
+	{"algorithm", "balance"},  {"bind", "listen"},
+	{"frontend", "listen"},	   {"health", "check"},
+	{"health_check", "check"}, {"healthcheck", "check"},
+	{"hosts", "backends"},	   {"lb_policy", "balance"},
+	{"members", "backends"},   {"method", "balance"},
+	{"path", "http"},	   {"pool", "backends"},
+	{"port", "listen"},	   {"retries", "tries"},
+	{"servers", "backends"},   {"targets", "backends"},
+	{"threads", "workers"},	   {"upstream", "backends"},
+	{"upstreams", "backends"}, {"url", "http"},
+	{"endpoints", "backends"}, {"maxconn", "max_connections"},
+};
+
+const char *schema_synonym(const char *key)
+{
+	for (size_t i = 0; i < sizeof(synonyms) / sizeof(synonyms[0]); i++)
+		if (!strcasecmp(key, synonyms[i][0]))
+			return synonyms[i][1];
+	return NULL;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Why libyaml gave up, in words that help. Internal to the reading of YAML. */
+#pragma once
+
+#include <stddef.h>
+#include <yaml.h>
+
+#include "yaml_tree.h"
+
+static inline struct mark mark_of(yaml_mark_t m)
+{
+	return (struct mark){(unsigned)m.line + 1, (unsigned)m.column + 1};
+}
+
+/* Records the error that `parser` stopped at, reading `text`. */
+void yaml_syntax_fault(const yaml_parser_t *parser, const char *text, size_t size,
+		       struct faults *faults);
