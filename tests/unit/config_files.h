@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Files of the source tree, for tests. SOURCE_ROOT comes from the build. */
+#pragma once
+
+#include <stddef.h>
+
+/* The whole file and a NUL, to be freed. A file that cannot be read fails the test. */
+char *read_file(const char *path, size_t *ret_size);
