@@ -271,7 +271,7 @@ const struct section schema_service = {
 		 WORDS({"on", WORD_DEFAULT}, {"off", 0}), .section = &schema_keepalive,
 		 .base = offsetof(struct service_config, settings)},
 		{"user_timeout", SETTING_DURATION,
-		 "time that sent bytes may stay unacknowledged (TCP_USER_TIMEOUT)", "30s",
+		 "time that sent bytes may stay unacknowledged (TCP_USER_TIMEOUT)", "0",
 		 INTO(service_config, settings.user_timeout), RANGE(1 * MSEC, USER_TIMEOUT_MAX),
 		 .zero = true, .step = MSEC},
 		{"backends", SETTING_BACKENDS, "the servers, by name",

@@ -78,7 +78,7 @@ static void assert_default_settings(const struct service_config *s)
 	assert_int_equal(t->keepalive_idle, 60 * NSEC_PER_SEC);
 	assert_int_equal(t->keepalive_interval, 10 * NSEC_PER_SEC);
 	assert_int_equal(t->keepalive_count, 6);
-	assert_int_equal(t->user_timeout, 30 * NSEC_PER_SEC);
+	assert_int_equal(t->user_timeout, 0);
 
 	assert_int_equal(s->check.interval, 2 * NSEC_PER_SEC);
 	assert_int_equal(s->check.fast_interval, 500 * NSEC_PER_MSEC);
