@@ -105,8 +105,10 @@ const struct probe_kind probe_redis = {
 
 static int postgres_init(struct probe *p, const struct address *address)
 {
-	/* Length 8 and the code 1234.5679: SSLRequest, the shortest question with an answer that
-	 * leaves no complaint of its own in the server's log. */
+	/*
+	 * Length 8 and the code 1234.5679: SSLRequest, the shortest question that is answered
+	 * without a user name. A server with TLS notes in its log that no handshake followed.
+	 */
 	static const uint8_t ssl_request[] = {0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f};
 
 	(void)address;

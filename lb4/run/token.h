@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a completion of a worker's ring belongs to: kind, and index and generation of a slot. */
+/*
+ * What a completion belongs to: kind, and index and generation of a slot. The kinds are those of a
+ * worker's ring; the checker's has its own.
+ */
 #pragma once
 
 #include <stdint.h>
