@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The handlers of the control API's routes, and what they share. Their context is the daemon. */
+#pragma once
+
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "http_server.h"
+
+struct daemon;
+struct live_backend;
+struct live_service;
+
+typedef void control_handler(void *context, const struct http_request *q,
+			     struct http_response *ret);
+
+/* control_show.c */
+control_handler control_get_status;
+control_handler control_get_connections;
+
+/* control_services.c */
+control_handler control_get_services;
+
+/* control_backends.c */
+control_handler control_get_backends;
+
+/* control_explain.c */
+control_handler control_get_explain;
+control_handler control_get_table;
+
+/* control_change.c */
+control_handler control_post_check;
+control_handler control_post_reload;
+control_handler control_post_stop;
+control_handler control_add_backend;
+control_handler control_remove_backend;
+control_handler control_post_weight;
+control_handler control_post_drain;
+control_handler control_post_undrain;
+control_handler control_post_disable;
+control_handler control_post_enable;
+
+/*
+ * The service that the request names by "service". NULL with the refusal made when there is none of
+ * that name; NULL and *ret_named false when the request names none.
+ */
+struct live_service *control_named_service(const struct daemon *d, const struct http_request *q,
+					   bool *ret_named, struct http_response *ret_refusal);
+
+/* A hint for a request that names what does not exist: the nearest name there is. */
+char *control_nearest_hint(const struct daemon *d, const struct http_request *q, char *buffer,
+			   size_t size);
+
+/* One backend as GET /v1/backends shows it; NULL when memory is short. */
+json_t *control_backend(const struct live_service *s, const struct live_backend *b, double share);
+
+/* The part of the live table each backend owns, in the order of s->backends: n_backends of them. */
+int control_shares(const struct live_service *s, double **ret);
+
+/* {"up", "total"} */
+json_t *control_up_of_total(uint64_t up, uint64_t total);
+
+/* Backends that are not down, and those that differ from the file. */
+uint64_t control_count_up(const struct live_service *s);
+uint64_t control_count_drift(const struct live_service *s);

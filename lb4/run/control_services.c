@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What the control API shows of services. */
+#include <stddef.h>
+
+#include "control_handlers.h"
+#include "control_json.h"
+#include "daemon.h"
+
+json_t *control_up_of_total(uint64_t up, uint64_t total)
+{
+	json_t *o = json_object();
+
+	control_put(&o, "up", control_number(up));
+	control_put(&o, "total", control_number(total));
+	return o;
+}
+
+uint64_t control_count_up(const struct live_service *s)
+{
+	uint64_t up = 0;
+
+	for (size_t i = 0; i < s->n_backends; i++)
+		up += !s->backends[i].health.failed;
+	return up;
+}
+
+uint64_t control_count_drift(const struct live_service *s)
+{
+	uint64_t drift = 0;
+
+	for (size_t i = 0; i < s->n_backends; i++)
+		drift += s->backends[i].drifted;
+	return drift;
+}
+
+#define SETTING(name, member)                                                                      \
+	{                                                                                          \
+		name, offsetof(struct service_settings, member)                                    \
+	}
+
+struct setting {
+	const char *name; /* of lb4.yaml(5) */
+	size_t offset;
+};
+
+static const struct setting durations[] = {
+	SETTING("connect_timeout", connect_timeout),
+	SETTING("connect_budget", connect_budget),
+	SETTING("idle_timeout", idle_timeout),
+	SETTING("half_closed_timeout", half_closed_timeout),
+	SETTING("lifetime", lifetime),
+	SETTING("drain_timeout", drain_timeout),
+	SETTING("user_timeout", user_timeout),
+};
+
+static json_t *show_mask(const struct service_settings *s)
+{
+	json_t *o = json_object();
+
+	control_put(&o, "ipv4", control_number(s->mask_ipv4));
+	control_put(&o, "ipv6", control_number(s->mask_ipv6));
+	return o;
+}
+
+static json_t *show_keepalive(const struct service_settings *s)
+{
+	json_t *o = json_object();
+
+	control_put(&o, "enabled", json_boolean(s->keepalive_idle != 0));
+	control_put(&o, "idle", control_duration(s->keepalive_idle));
+	control_put(&o, "interval", control_duration(s->keepalive_interval));
+	control_put(&o, "count", control_number(s->keepalive_count));
+	return o;
+}
+
+static json_t *show_passive(const struct passive_config *p)
+{
+	json_t *o = json_object();
+
+	control_put(&o, "enabled", json_boolean(p->enabled));
+	control_put(&o, "fall", control_number(p->fall));
+	control_put(&o, "hold", control_duration(p->hold));
+	control_put(&o, "hold_max", control_duration(p->hold_max));
+	return o;
+}
+
+static json_t *show_settings(const struct service_settings *s)
+{
+	json_t *o = json_object();
+
+	control_put(&o, "on_down", json_string(on_down_name(s->on_down)));
+	control_put(&o, "fail", json_string(fail_mode_name(s->fail)));
+	control_put(&o, "max_eject", control_number(s->max_eject_percent));
+	control_put(&o, "table_size", control_number(s->table_size));
+	control_put(&o, "tries", control_number(s->tries));
+	for (size_t i = 0; i < sizeof(durations) / sizeof(durations[0]); i++)
+		control_put(
+			&o, durations[i].name,
+			control_duration(*(const nsec_t *)((const char *)s + durations[i].offset)));
+	control_put(&o, "mask", show_mask(s));
+	control_put(&o, "passive", show_passive(&s->passive));
+	control_put(&o, "keepalive", show_keepalive(s));
+	return o;
+}
+
+static json_t *show_check(const struct check_config *c)
+{
+	json_t *o = json_object();
+
+	control_put(&o, "kind", json_string(check_kind_name(c->kind)));
+	if (c->kind == CHECK_NONE)
+		return o;
+	if (c->kind == CHECK_HTTP)
+		control_put(&o, "path", control_text(c->http_path));
+	control_put(&o, "interval", control_duration(c->interval));
+	control_put(&o, "fast_interval", control_duration(c->fast_interval));
+	control_put(&o, "timeout", control_duration(c->timeout));
+	control_put(&o, "rise", control_number(c->rise));
+	control_put(&o, "fall", control_number(c->fall));
+	return o;
+}
+
+static json_t *show_ended(const struct service_counters *sum)
+{
+	json_t *o = json_object();
+
+	for (int i = END_NONE + 1; i < END_REASONS; i++)
+		control_put(&o, end_reasons[i].name, control_number(counter_read(sum->ended[i])));
+	return o;
+}
+
+static json_t *show_service(const struct live_service *s)
+{
+	json_t *o = json_object(), *listen = json_array();
+	struct service_counters sum;
+
+	service_sum(s->service, &sum);
+	for (size_t i = 0; i < s->n_listeners; i++)
+		control_append(&listen, control_address(&s->listeners[i].address));
+	control_put(&o, "name", json_string(s->service->name));
+	control_put(&o, "listen", listen);
+	control_put(&o, "hash", json_string(hash_kind_name(s->settings.hash)));
+	control_put(&o, "settings", show_settings(&s->settings));
+	control_put(&o, "check", show_check(&s->check));
+	control_put(&o, "backends", control_up_of_total(control_count_up(s), s->n_backends));
+	control_put(&o, "drift", control_number(control_count_drift(s)));
+	control_put(&o, "active", control_number(counter_read(sum.active)));
+	control_put(&o, "accepted", control_number(counter_read(sum.accepted)));
+	control_put(&o, "retries", control_number(counter_read(sum.retries)));
+	control_put(&o, "bytes_in", control_number(counter_read(sum.bytes_in)));
+	control_put(&o, "bytes_out", control_number(counter_read(sum.bytes_out)));
+	control_put(&o, "brake", json_boolean(s->pool.brake));
+	control_put(&o, "rebuilt", json_boolean(s->pool.rebuilt));
+	control_put(&o, "slots_moved", control_number(s->pool.n_slots_moved));
+	control_put(&o, "ended", show_ended(&sum));
+	return o;
+}
+
+void control_get_services(void *context, const struct http_request *q, struct http_response *ret)
+{
+	const struct daemon *d = context;
+	json_t *o, *list;
+	bool named;
+	const struct live_service *only = control_named_service(d, q, &named, ret);
+
+	if (named && !only)
+		return;
+	o = json_object();
+	list = json_array();
+	for (size_t i = 0; i < d->n_services; i++)
+		if (!named || d->services[i] == only)
+			control_append(&list, show_service(d->services[i]));
+	control_put(&o, "services", list);
+	control_answer(o, ret);
+}

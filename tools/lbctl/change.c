@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Verbs that change something, and `check`. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "lbctl.h"
+#include "text.h"
+
+/* The daemon takes no more. */
+#define FILE_MAX ((size_t)4 << 20)
+
+static int out_of_memory(void)
+{
+	complain(NULL, "out of memory");
+	return STATUS_REFUSED;
+}
+
+/* Reads a whole file, "-" being standard input. */
+static int read_file(const char *name, char **ret_text, size_t *ret_size)
+{
+	_cleanup_(freep) char *text = malloc(FILE_MAX + 1);
+	FILE *f = strcmp(name, "-") ? fopen(name, "re") : stdin;
+	size_t size;
+	bool failed;
+
+	if (!f) {
+		complain(NULL, "cannot open %s: %s", name, strerror(errno));
+		free(take_ptr(text));
+		return STATUS_REFUSED;
+	}
+	errno = 0;
+	size = text ? fread(text, 1, FILE_MAX + 1, f) : 0;
+	failed = ferror(f);
+	if (failed)
+		complain(NULL, "cannot read %s: %s", name, strerror(errno));
+	if (f != stdin)
+		fclose(f);
+	if (!text)
+		return out_of_memory();
+	if (failed)
+		return STATUS_REFUSED;
+	if (size > FILE_MAX) {
+		complain("a configuration has at most 4 MiB", "%s is too large", name);
+		return STATUS_REFUSED;
+	}
+	*ret_text = take_ptr(text);
+	*ret_size = size;
+	return STATUS_DONE;
+}
+
+int check_file(struct lbctl *l)
+{
+	const char *file = strcmp(l->arguments[0], "-") ? l->arguments[0] : "(standard input)";
+	_cleanup_(json_decrefp) json_t *answer = NULL;
+	_cleanup_(freep) char *text = NULL;
+	size_t size;
+	int r = read_file(l->arguments[0], &text, &size);
+
+	if (r != STATUS_DONE)
+		return r;
+	r = ask_about_file(l, "/v1/check", text, size, file, &answer);
+	if (r == STATUS_DONE && !l->options[OPTION_JSON])
+		printf("%s: good: services %d, backends %d\n", file,
+		       (int)number_at(answer, "services"), (int)number_at(answer, "backends"));
+	return r;
+}
+
+int reload(struct lbctl *l)
+{
+	_cleanup_(json_decrefp) json_t *answer = NULL;
+	json_t *body = json_pack("{s:b}", "force", l->options[OPTION_FORCE] != NULL), *c;
+	int r = ask(l, "POST", strdup("/v1/reload"), body, &answer);
+
+	if (r != STATUS_DONE || l->options[OPTION_JSON])
+		return r;
+	c = json_object_get(answer, "changes");
+	printf("reloaded %s: services +%d -%d, backends +%d -%d ~%d, %llu slots moved\n",
+	       text_at(answer, "path"), (int)number_at(c, "services_added"),
+	       (int)number_at(c, "services_removed"), (int)number_at(c, "backends_added"),
+	       (int)number_at(c, "backends_removed"), (int)number_at(c, "backends_changed"),
+	       (unsigned long long)number_at(c, "slots_moved"));
+	return r;
+}
+
+/* Reads a weight; the daemon judges its range. */
+static bool parse_weight(const char *text, uint64_t *ret)
+{
+	if (text_parse_unsigned(text, INT64_MAX, ret) == 0)
+		return true;
+	complain("such as 10; 0 takes no new connections",
+		 "the weight is not a whole number: \"%s\"", text);
+	return false;
+}
+
+/* Asks for a change of a backend and says what was done. */
+static int change_backend(struct lbctl *l, const char *method, char *path_take, json_t *body_take,
+			  const char *done)
+{
+	_cleanup_(json_decrefp) json_t *answer = NULL;
+	int r = ask(l, method, path_take, body_take, &answer);
+
+	if (r == STATUS_DONE && !l->options[OPTION_JSON])
+		printf("%s/%s %s\n", l->arguments[0], l->arguments[1], done);
+	return r;
+}
+
+int add_backend(struct lbctl *l)
+{
+	uint64_t weight = 1;
+	char *path;
+
+	if (l->options[OPTION_WEIGHT] && !parse_weight(l->options[OPTION_WEIGHT], &weight))
+		return STATUS_USAGE;
+	path = path_segment(l, strdup("/v1/services"), l->arguments[0]);
+	path = path_segment(l, path, "backends");
+	return change_backend(l, "POST", path,
+			      json_pack("{s:s, s:s, s:I}", "name", l->arguments[1], "address",
+					l->arguments[2], "weight", (json_int_t)weight),
+			      "is added");
+}
+
+int remove_backend(struct lbctl *l)
+{
+	return change_backend(l, "DELETE", path_backend(l, NULL), NULL,
+			      "is removed; its connections may finish");
+}
+
+int set_weight(struct lbctl *l)
+{
+	char done[64];
+	uint64_t weight;
+
+	if (!parse_weight(l->arguments[2], &weight))
+		return STATUS_USAGE;
+	snprintf(done, sizeof(done), "has weight %llu", (unsigned long long)weight);
+	return change_backend(l, "POST", path_backend(l, "weight"),
+			      json_pack("{s:I}", "weight", (json_int_t)weight), done);
+}
+
+int undrain_backend(struct lbctl *l)
+{
+	return change_backend(l, "POST", path_backend(l, "undrain"), json_object(),
+			      "takes new connections");
+}
+
+int disable_backend(struct lbctl *l)
+{
+	return change_backend(l, "POST", path_backend(l, "disable"), json_object(), "is disabled");
+}
+
+int enable_backend(struct lbctl *l)
+{
+	return change_backend(l, "POST", path_backend(l, "enable"), json_object(), "is enabled");
+}
+
+int stop_daemon(struct lbctl *l)
+{
+	_cleanup_(json_decrefp) json_t *answer = NULL;
+	json_t *body = json_object();
+	int r;
+
+	if (l->options[OPTION_TIMEOUT])
+		json_object_set_new(body, "timeout", json_string(l->options[OPTION_TIMEOUT]));
+	r = ask(l, "POST", strdup("/v1/stop"), body, &answer);
+	if (r == STATUS_DONE && !l->options[OPTION_JSON])
+		printf("lb4 stops; connections have %s to finish\n", text_at(answer, "timeout"));
+	return r;
+}

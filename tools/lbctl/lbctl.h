@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the verbs of lbctl(8) share: their arguments, the daemon's answers, words to people. */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	STATUS_DONE = 0,
+	STATUS_REFUSED = 1, /* or failed: the reason is on stderr */
+	STATUS_USAGE = 2,
+	STATUS_UNREACHABLE = 3, /* the daemon */
+};
+
+enum option {
+	OPTION_SOCKET,
+	OPTION_JSON,
+	OPTION_HELP,
+	OPTION_VERSION,
+	OPTION_WEIGHT,
+	OPTION_TIMEOUT,
+	OPTION_WAIT,
+	OPTION_FORCE,
+	OPTION_LIMIT,
+	OPTION_LOCAL,
+	N_OPTIONS,
+};
+
+#define ARGUMENTS_MAX 3
+
+struct client;
+
+/* One run of lbctl. */
+struct lbctl {
+	const char *arguments[ARGUMENTS_MAX]; /* after the verb; NULL where not given */
+	const char *options[N_OPTIONS];	      /* the values, "" of flags; NULL where not given */
+	const char *socket;
+	struct client *client;
+	bool colours; /* on stdout */
+};
+
+/* A verb; returns the exit status. */
+typedef int verb_function(struct lbctl *l);
+
+/* show.c */
+verb_function show_status;
+verb_function show_services;
+verb_function show_backends;
+verb_function show_connections;
+
+/* explain.c */
+verb_function show_explain;
+verb_function show_table;
+
+/* change.c */
+verb_function check_file;
+verb_function reload;
+verb_function add_backend;
+verb_function remove_backend;
+verb_function set_weight;
+verb_function undrain_backend;
+verb_function disable_backend;
+verb_function enable_backend;
+verb_function stop_daemon;
+
+/* drain.c */
+verb_function drain_backend;
+
+/* One line on stderr, "lbctl: …", and what to do about it, when `hint` is not NULL. */
+void complain(const char *hint, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A request for `path` under construction; NULL once memory was short. */
+char *path_segment(struct lbctl *l, char *path_take, const char *segment);
+char *path_query(struct lbctl *l, char *path_take, const char *name, const char *value);
+
+/* The path of the backend that the first two arguments name, with `action` below it or NULL. */
+char *path_backend(struct lbctl *l, const char *action);
+
+/*
+ * Asks the daemon: `path_take` as made above, `body_take` an object or NULL. On STATUS_DONE the
+ * answer is *ret_answer, to be json_decref()ed, and with --json it has been printed: then the
+ * caller prints nothing. Otherwise the reason has been printed.
+ */
+int ask(struct lbctl *l, const char *method, char *path_take, json_t *body_take,
+	json_t **ret_answer);
+
+/* The same without printing the answer, for those who go on asking. */
+int ask_quietly(struct lbctl *l, const char *method, char *path_take, json_t *body_take,
+		json_t **ret_answer);
+
+/* The same with text as the body; faults of the text are printed as those of `file`. */
+int ask_about_file(struct lbctl *l, const char *path, const char *text, size_t size,
+		   const char *file, json_t **ret_answer);
+
+void print_json(const json_t *j);
+
+/* Members of an answer; "" and 0 when it has none of that name. */
+const char *text_at(const json_t *object, const char *name);
+uint64_t number_at(const json_t *object, const char *name);
+bool true_at(const json_t *object, const char *name);
+bool given_at(const json_t *object, const char *name); /* and not null */

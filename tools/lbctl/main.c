@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* lbctl: the command table, the command line, and help. What verbs do stands in other files. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "lbctl.h"
+#include "text.h"
+
+#define SOCKET_DEFAULT	"/run/lb4/lb4.sock"
+#define SOCKET_VARIABLE "LB4_SOCKET"
+
+static const struct {
+	const char *name;
+	const char *value; /* what it takes; NULL: nothing */
+	const char *what;
+} options[N_OPTIONS] = {
+	[OPTION_SOCKET] = {"--socket", "PATH",
+			   "the daemon's socket (else $" SOCKET_VARIABLE ", " SOCKET_DEFAULT ")"},
+	[OPTION_JSON] = {"--json", NULL, "print the daemon's answer as JSON"},
+	[OPTION_HELP] = {"--help", NULL, "print help and exit"},
+	[OPTION_VERSION] = {"--version", NULL, "print the version and exit"},
+	[OPTION_WEIGHT] = {"--weight", "N", "its weight, 0 to 65535 (1)"},
+	[OPTION_TIMEOUT] = {"--timeout", "T", "reset what is left after T, such as 30s"},
+	[OPTION_WAIT] = {"--wait", NULL, "wait until no connection is left"},
+	[OPTION_FORCE] = {"--force", NULL,
+			  "even when that removes most backends of a service, or services"},
+	[OPTION_LIMIT] = {"--limit", "N", "show at most N, up to 10000 (1000)"},
+	[OPTION_LOCAL] = {"--local", "ADDRESS:PORT", "the address the client connects to"},
+};
+
+#define BIT(option) (1u << (option))
+#define COMMON	    (BIT(OPTION_SOCKET) | BIT(OPTION_JSON) | BIT(OPTION_HELP) | BIT(OPTION_VERSION))
+
+static verb_function help;
+
+static const struct command {
+	const char *verb;
+	const char *arguments; /* words in brackets may be left out */
+	unsigned options;      /* besides the common ones */
+	verb_function *run;
+	const char *what;
+} commands[] = {
+	{"status", "", 0, show_status, "the daemon as a whole"},
+	{"services", "[SERVICE]", 0, show_services, "the services, or one of them in full"},
+	{"backends", "[SERVICE]", 0, show_backends, "the backends and how they are"},
+	{"connections", "[SERVICE]", BIT(OPTION_LIMIT), show_connections,
+	 "the connections there are now"},
+	{"explain", "SERVICE CLIENT:PORT", BIT(OPTION_LOCAL), show_explain,
+	 "which backend a connection gets, and why"},
+	{"table", "SERVICE", 0, show_table, "who owns how much of the live table"},
+	{"check", "FILE", 0, check_file, "judge a configuration file (-: standard input)"},
+	{"reload", "", BIT(OPTION_FORCE), reload, "make the configuration file hold"},
+	{"add", "SERVICE NAME ADDRESS:PORT", BIT(OPTION_WEIGHT), add_backend, "add a backend"},
+	{"remove", "SERVICE NAME", 0, remove_backend,
+	 "remove a backend; its connections may finish"},
+	{"weight", "SERVICE NAME N", 0, set_weight, "change a backend's weight"},
+	{"drain", "SERVICE NAME", BIT(OPTION_TIMEOUT) | BIT(OPTION_WAIT), drain_backend,
+	 "give a backend no new connections; old ones finish"},
+	{"undrain", "SERVICE NAME", 0, undrain_backend, "end a drain"},
+	{"disable", "SERVICE NAME", 0, disable_backend,
+	 "give a backend no new connections and no checks"},
+	{"enable", "SERVICE NAME", 0, enable_backend, "take a backend into service again"},
+	{"stop", "", BIT(OPTION_TIMEOUT), stop_daemon, "stop lb4 once connections have ended"},
+	{"help", "[VERB]", 0, help, "explain a verb"},
+};
+
+#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static const struct command *find_command(const char *verb)
+{
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		if (!strcmp(commands[i].verb, verb))
+			return &commands[i];
+	return NULL;
+}
+
+/* Says that a verb is none, and which was meant; STATUS_USAGE. */
+static int wrong_verb(const char *verb)
+{
+	const char *words[N_COMMANDS + 1] = {};
+	const char *near;
+
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		words[i] = commands[i].verb;
+	near = text_nearest(verb, words);
+	fprintf(stderr, "lbctl: there is no verb \"%s\"\n", verb);
+	if (near)
+		fprintf(stderr, "  did you mean \"%s\"?\n", near);
+	fputs("  verbs:", stderr);
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		fprintf(stderr, " %s", words[i]);
+	fputc('\n', stderr);
+	return STATUS_USAGE;
+}
+
+/* The same for an option; `command` NULL when the verb is not known. */
+static int wrong_option(const char *option, const struct command *command)
+{
+	const char *words[N_OPTIONS + 1] = {};
+	unsigned allowed = command ? COMMON | command->options : UINT32_MAX;
+	const char *near;
+	size_t n = 0;
+
+	for (size_t i = 0; i < N_OPTIONS; i++)
+		if (allowed & BIT(i))
+			words[n++] = options[i].name;
+	near = text_nearest(option, words);
+	if (command)
+		fprintf(stderr, "lbctl: %s has no option \"%s\"\n", command->verb, option);
+	else
+		fprintf(stderr, "lbctl: there is no option \"%s\"\n", option);
+	if (near)
+		fprintf(stderr, "  did you mean \"%s\"?\n", near);
+	fputs("  options:", stderr);
+	for (size_t i = 0; i < n; i++)
+		fprintf(stderr, " %s", words[i]);
+	fputc('\n', stderr);
+	return STATUS_USAGE;
+}
+
+static void print_option(size_t i)
+{
+	char left[64];
+
+	snprintf(left, sizeof(left), "%s%s%s", options[i].name, options[i].value ? " " : "",
+		 options[i].value ? options[i].value : "");
+	printf("  %-21s  %s\n", left, options[i].what);
+}
+
+static void print_usage_line(const struct command *c, FILE *to)
+{
+	fprintf(to, "usage: lbctl [--socket PATH] [--json] %s", c->verb);
+	if (c->arguments[0])
+		fprintf(to, " %s", c->arguments);
+	for (size_t i = 0; i < N_OPTIONS; i++)
+		if (c->options & BIT(i))
+			fprintf(to, " [%s%s%s]", options[i].name, options[i].value ? " " : "",
+				options[i].value ? options[i].value : "");
+	fputc('\n', to);
+}
+
+static int help_all(void)
+{
+	puts("usage: lbctl [--socket PATH] [--json] VERB …\n\nverbs:");
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		char left[64];
+
+		snprintf(left, sizeof(left), "%s %s", commands[i].verb, commands[i].arguments);
+		printf("  %-29s  %s\n", left, commands[i].what);
+	}
+	puts("\noptions of all verbs:");
+	for (size_t i = 0; i < N_OPTIONS; i++)
+		if (COMMON & BIT(i))
+			print_option(i);
+	puts("\nexit status: 0 done, 1 refused or failed, 2 usage, 3 daemon not reachable");
+	return STATUS_DONE;
+}
+
+static int help_command(const struct command *c)
+{
+	print_usage_line(c, stdout);
+	printf("\n%s\n", c->what);
+	if (c->options)
+		putchar('\n');
+	for (size_t i = 0; i < N_OPTIONS; i++)
+		if (c->options & BIT(i))
+			print_option(i);
+	return STATUS_DONE;
+}
+
+static int help(struct lbctl *l)
+{
+	const struct command *c;
+
+	if (!l->arguments[0])
+		return help_all();
+	c = find_command(l->arguments[0]);
+	return c ? help_command(c) : wrong_verb(l->arguments[0]);
+}
+
+/* The number of words in a command's arguments, all or only those that must be given. */
+static size_t count_arguments(const struct command *c, bool required)
+{
+	size_t n = 0;
+
+	for (const char *p = c->arguments; *p; p += strspn(p, " ")) {
+		n += !required || *p != '[';
+		p += strcspn(p, " ");
+	}
+	return n;
+}
+
+/* Takes the option at argv[*i], and its value, which may be the next word. */
+static int take_option(struct lbctl *l, char **argv, int *i, const char **ret_wrong)
+{
+	const char *word = argv[*i], *equals = strchr(word, '=');
+	size_t length = equals ? (size_t)(equals - word) : strlen(word);
+
+	if (!strcmp(word, "-h") || !strcmp(word, "-V")) {
+		l->options[word[1] == 'h' ? OPTION_HELP : OPTION_VERSION] = "";
+		return STATUS_DONE;
+	}
+	for (size_t o = 0; o < N_OPTIONS; o++) {
+		if (strlen(options[o].name) != length || strncmp(options[o].name, word, length))
+			continue;
+		if (!options[o].value && equals) {
+			fprintf(stderr, "lbctl: %s takes no value\n", options[o].name);
+			return STATUS_USAGE;
+		}
+		if (options[o].value && !equals && !argv[*i + 1]) {
+			fprintf(stderr, "lbctl: %s needs a value: %s %s\n", options[o].name,
+				options[o].name, options[o].value);
+			return STATUS_USAGE;
+		}
+		if (!options[o].value)
+			l->options[o] = "";
+		else
+			l->options[o] = equals ? equals + 1 : argv[++*i];
+		return STATUS_DONE;
+	}
+	if (!*ret_wrong)
+		*ret_wrong = word;
+	return STATUS_DONE;
+}
+
+/* What may be given to `c` and what must be. */
+static int check_usage(const struct lbctl *l, const struct command *c, size_t n_arguments)
+{
+	for (size_t o = 0; o < N_OPTIONS; o++)
+		if (l->options[o] && !((COMMON | c->options) & BIT(o)))
+			return wrong_option(options[o].name, c);
+	for (size_t i = 0; i < ARGUMENTS_MAX && l->arguments[i]; i++) {
+		if (*l->arguments[i])
+			continue;
+		fprintf(stderr, "lbctl: an argument is empty\n");
+		return STATUS_USAGE;
+	}
+	if (n_arguments >= count_arguments(c, true) && n_arguments <= count_arguments(c, false))
+		return STATUS_DONE;
+	fprintf(stderr, "lbctl: %s takes %s\n", c->verb,
+		c->arguments[0] ? c->arguments : "no arguments");
+	print_usage_line(c, stderr);
+	return STATUS_USAGE;
+}
+
+/* Reads the command line; the options may stand anywhere. On STATUS_DONE *ret_command is set, or
+ * NULL when the options said all. */
+static int parse(struct lbctl *l, char **argv, const struct command **ret_command)
+{
+	const struct command *command = NULL;
+	const char *verb = NULL, *wrong = NULL;
+	size_t n_arguments = 0;
+	bool only_words = false;
+	int r;
+
+	for (int i = 1; argv[i]; i++) {
+		if (!only_words && !strcmp(argv[i], "--")) {
+			only_words = true;
+		} else if (!only_words && argv[i][0] == '-' && argv[i][1]) {
+			r = take_option(l, argv, &i, &wrong);
+			if (r != STATUS_DONE)
+				return r;
+		} else if (!verb) {
+			verb = argv[i];
+		} else if (n_arguments++ < ARGUMENTS_MAX) {
+			l->arguments[n_arguments - 1] = argv[i];
+		}
+	}
+	if (verb) {
+		command = find_command(verb);
+		if (!command)
+			return wrong_verb(verb);
+	}
+	if (wrong)
+		return wrong_option(wrong, command);
+	*ret_command = command;
+	if (!command || l->options[OPTION_HELP] || l->options[OPTION_VERSION])
+		return STATUS_DONE;
+	return check_usage(l, command, n_arguments);
+}
+
+static int run(struct lbctl *l, const struct command *command)
+{
+	int status;
+
+	if (l->options[OPTION_VERSION]) {
+		puts("lbctl " LB4_VERSION);
+		return STATUS_DONE;
+	}
+	if (l->options[OPTION_HELP])
+		return command ? help_command(command) : help_all();
+	if (!command) {
+		fputs("usage: lbctl [--socket PATH] [--json] VERB …\n"
+		      "  lbctl --help lists the verbs\n",
+		      stderr);
+		return STATUS_USAGE;
+	}
+	l->socket = l->options[OPTION_SOCKET];
+	if (!l->socket)
+		l->socket = getenv(SOCKET_VARIABLE);
+	if (!l->socket || !*l->socket)
+		l->socket = SOCKET_DEFAULT;
+	l->client = client_new(l->socket);
+	if (!l->client) {
+		complain(NULL, "out of memory");
+		return STATUS_REFUSED;
+	}
+	status = command->run(l);
+	l->client = client_free(l->client);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct lbctl l = {.colours = isatty(STDOUT_FILENO) && !getenv("NO_COLOR")};
+	const struct command *command = NULL;
+	int status;
+
+	(void)argc;
+	status = parse(&l, argv, &command);
+	if (status == STATUS_DONE)
+		status = run(&l, command);
+	if (fflush(stdout) || ferror(stdout)) {
+		complain(NULL, "cannot write to standard output: %s", strerror(errno));
+		return status ? status : STATUS_REFUSED;
+	}
+	return status;
+}
