@@ -90,7 +90,6 @@ static void copy_sent(struct connection *c, unsigned direction,
 		return;
 	}
 	if (completion->result < 0) {
-		relay_send_ended(c);
 		relay_sink_failed(c, direction, -completion->result);
 		return;
 	}
@@ -101,9 +100,9 @@ static void copy_sent(struct connection *c, unsigned direction,
 		send_held(c, direction);
 		return;
 	}
-	relay_send_ended(c);
 	copy_release(c, direction);
 	receive(c, direction);
+	relay_send_ended(c, direction);
 }
 
 const struct mover mover_copy = {

@@ -56,18 +56,21 @@ void relay_eof(struct connection *c, unsigned direction)
 	struct direction *d = &c->direction[direction];
 	const struct direction *back = &c->direction[other_side(direction)];
 
-	/*
-	 * A socket tells an error once. If a send under way took it, the receive reads as FIN what
-	 * was a reset: the send's completion, which is about to come, is the one to believe.
-	 */
-	if (back->sending && socket_is_dead(c->side[direction].fd))
-		return;
 	d->eof = true;
 	if (c->state != CONNECTION_ESTABLISHED)
 		return; /* passed on when the next backend has been found */
-	if (c->pending_reason != END_NONE)
+	if (c->pending_reason != END_NONE) {
 		connection_end(c, c->pending_reason);
-	else if (back->finished)
+		return;
+	}
+	/*
+	 * A socket tells an error once. If a send under way took it, the receive reads as FIN what
+	 * was a reset: the send's completion, which is about to come, is the one to believe. If the
+	 * send went well it was FIN, and relay_send_ended() comes back here.
+	 */
+	if (back->sending && socket_is_dead(c->side[direction].fd))
+		return;
+	if (back->finished)
 		connection_end(c, END_DONE); /* closing says FIN */
 	else
 		pass_fin(c, direction);
@@ -82,6 +85,12 @@ void relay_source_failed(struct connection *c, unsigned direction, int error)
 	connection_end(c, reason_of(direction, error));
 }
 
+static void unblock(struct connection *c)
+{
+	if (!c->direction[CLIENT].sending && !c->direction[SERVER].sending)
+		timeouts_unblocked(&c->timeouts);
+}
+
 /*
  * The destination died. What it sent before may still wait in its socket, and is its peer's: the
  * other direction goes on until it meets the end of it.
@@ -91,6 +100,7 @@ void relay_sink_failed(struct connection *c, unsigned direction, int error)
 	unsigned sink = other_side(direction);
 	struct direction *back = &c->direction[sink];
 
+	unblock(c);
 	if (c->state == CONNECTION_LOST)
 		return;
 	if (sink == SERVER && connection_lose_backend(c, error))
@@ -130,10 +140,13 @@ void relay_send_began(struct connection *c)
 	connection_arm(c);
 }
 
-void relay_send_ended(struct connection *c)
+void relay_send_ended(struct connection *c, unsigned direction)
 {
-	if (!c->direction[CLIENT].sending && !c->direction[SERVER].sending)
-		timeouts_unblocked(&c->timeouts);
+	unsigned back = other_side(direction);
+
+	unblock(c);
+	if (c->direction[back].eof && !c->direction[back].finished)
+		relay_eof(c, back);
 }
 
 void relay_stalled(struct connection *c)

@@ -86,6 +86,27 @@ static void with_bytes_held(void **state)
 	}
 }
 
+/* Bytes that a backend has taken cannot be told another one. */
+static void with_bytes_partly_taken(void **state)
+{
+	struct bench *b = *state;
+
+	for (int i = 0; i < 2; i++) {
+		struct fake_socket *client;
+
+		fake.newest_first = i;
+		client = bench_accept(b, 0);
+		fake_set_room(client->partner, 1);
+		fake_write(client, 50000);
+		bench_settle(b);
+		fake_rst(client->partner);
+		bench_settle(b);
+		bench_expect_end(b, client, END_SERVER_RESET);
+		assert_int_equal(client->partner->accepted, 1);
+		assert_false(client->shut);
+	}
+}
+
 /* The send of the whole buffer succeeds after the reset was seen. */
 static void with_bytes_taken_after_all(void **state)
 {
@@ -236,6 +257,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(before_any_byte, setup, teardown),
 		cmocka_unit_test_setup_teardown(with_bytes_held, setup, teardown),
+		cmocka_unit_test_setup_teardown(with_bytes_partly_taken, setup, teardown),
 		cmocka_unit_test_setup_teardown(with_bytes_taken_after_all, setup, teardown),
 		cmocka_unit_test_setup_teardown(with_the_clients_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(while_connecting_again, setup, teardown),

@@ -192,6 +192,74 @@ static void last_words_are_delivered(void **state)
 	}
 }
 
+/*
+ * When a send was told of a reset, the receive that was under way sees an end like that of FIN. It
+ * must not be passed on as one.
+ */
+static void a_reset_told_to_a_send_is_no_fin(void **state)
+{
+	struct bench *b = *state;
+
+	fake.newest_first = true;
+	for (int by_server = 0; by_server < 2; by_server++) {
+		struct fake_socket *client = bench_accept(b, 0), *server = client->partner;
+		struct fake_socket *side = by_server ? server : client;
+
+		fake_write(client, 1);
+		fake_write(server, 1);
+		bench_settle(b);
+		fake_set_room(side, 1000);
+		fake_write(side->partner, 20000);
+		bench_settle(b);
+		assert_int_equal(side->accepted, 1001);
+		fake_rst(side);
+		bench_settle(b);
+		bench_expect_end(b, client, by_server ? END_SERVER_RESET : END_CLIENT_RESET);
+		assert_false(side->partner->shut);
+	}
+}
+
+/* FIN was received, a send went well, and then came the reset; all in one round. */
+static void a_reset_after_fin_and_a_good_send(void **state)
+{
+	struct bench *b = *state;
+
+	for (int by_server = 0; by_server < 2; by_server++) {
+		struct fake_socket *client = bench_accept(b, 0), *server = client->partner;
+		struct fake_socket *side = by_server ? server : client;
+
+		fake_set_room(side, 0);
+		fake_write(side->partner, 1000);
+		bench_settle(b);
+		fake_fin(side);
+		fake_set_room(side, UINT64_MAX);
+		ring_wait(b->splicer.ring, 0);
+		fake_rst(side);
+		bench_settle(b);
+		assert_int_equal(side->accepted, 1000);
+		assert_true(side->partner->shut);
+		bench_expect_end(b, client, by_server ? END_SERVER_RESET : END_CLIENT_RESET);
+	}
+}
+
+static void fin_under_a_send(void **state)
+{
+	struct bench *b = *state;
+	struct fake_socket *client = bench_accept(b, 0), *server = client->partner;
+
+	fake_set_room(server, 1000);
+	fake_write(client, 20000);
+	bench_settle(b);
+	fake_fin(server);
+	bench_settle(b);
+	assert_true(client->shut);
+	assert_int_equal(server->accepted, 1000);
+	fake_set_room(server, UINT64_MAX);
+	fake_fin(client);
+	bench_settle(b);
+	bench_expect_end(b, client, END_DONE);
+}
+
 static void passing_errors_are_tried_again(void **state)
 {
 	static const int errors[] = {-EINTR, -EAGAIN, -ENOBUFS};
@@ -397,6 +465,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(resets_pass_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(reset_after_fin, setup, teardown),
 		cmocka_unit_test_setup_teardown(last_words_are_delivered, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_reset_told_to_a_send_is_no_fin, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_reset_after_fin_and_a_good_send, setup, teardown),
+		cmocka_unit_test_setup_teardown(fin_under_a_send, setup, teardown),
 		cmocka_unit_test_setup_teardown(passing_errors_are_tried_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(strange_errors_are_internal, setup, teardown),
 		cmocka_unit_test_setup_teardown(both_sides_die, setup, teardown),
