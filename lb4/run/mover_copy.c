@@ -16,7 +16,7 @@ static void receive(struct connection *c, unsigned direction)
 		     connection_token(c, TOKEN_RECEIVE + direction));
 }
 
-/* Goes on when somebody gives a buffer back. */
+/* Goes on when a buffer is free again. */
 static void starve(struct connection *c, unsigned direction)
 {
 	c->direction[direction].starved = true;
@@ -41,7 +41,7 @@ static void copy_release(struct connection *c, unsigned direction)
 	if (!d->holds)
 		return;
 	d->holds = false;
-	splicer_buffer_return(c->splicer, d->buffer);
+	ring_buffer_return(c->splicer->ring, d->buffer);
 }
 
 static void copy_start(struct connection *c, unsigned direction)

@@ -96,6 +96,74 @@ static void hold_buffers(struct bench *b, struct fake_socket **clients, size_t n
 	assert_int_equal(fake.n_out, n);
 }
 
+static void buffers_come_back(void **state)
+{
+	struct bench *b = *state;
+	struct fake_socket *holders[N_BUFFERS], *others[10];
+
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		others[i] = bench_accept(b, 1);
+	hold_buffers(b, holders, N_BUFFERS);
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		fake_write(others[i], 100000);
+		fake_write(others[i]->partner, 100000);
+	}
+	bench_settle(b);
+	assert_int_equal(others[0]->read, 0);
+	assert_false(list_empty(&b->splicer.starved));
+	/* One buffer serves everybody. */
+	fake_set_room(holders[2]->partner, UINT64_MAX);
+	bench_settle(b);
+	assert_true(list_empty(&b->splicer.starved));
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		assert_int_equal(others[i]->accepted, 100000);
+		assert_int_equal(others[i]->partner->accepted, 100000);
+		finish(b, others[i]);
+	}
+}
+
+/* Connections that starved and turn out to be silent do not keep a buffer from the others. */
+static void silent_connections_starve_too(void **state)
+{
+	struct bench *b = *state;
+	struct fake_socket *holders[N_BUFFERS], *silent[20], *speaker;
+
+	hold_buffers(b, holders, N_BUFFERS);
+	for (size_t i = 0; i < ARRAY_SIZE(silent); i++)
+		silent[i] = bench_accept(b, 1); /* their first receives find no buffer */
+	speaker = bench_accept(b, 1);
+	fake_write(speaker, 100);
+	bench_settle(b);
+	assert_int_equal(speaker->partner->accepted, 0);
+	fake_set_room(holders[0]->partner, UINT64_MAX);
+	bench_settle(b);
+	assert_int_equal(speaker->partner->accepted, 100);
+	assert_true(list_empty(&b->splicer.starved));
+}
+
+/* One that no longer starves takes nobody's turn. */
+static void starving_ends_with_a_lost_backend(void **state)
+{
+	struct bench *b = *state;
+	struct fake_socket *holders[N_BUFFERS], *speaker;
+
+	hold_buffers(b, holders, N_BUFFERS);
+	holders[0]->partner->inject[FAKE_RECEIVE] = -ENOBUFS;
+	bench_settle(b);
+	speaker = bench_accept(b, 1);
+	fake_write(speaker, 100);
+	bench_settle(b);
+	assert_int_equal(speaker->partner->accepted, 0);
+	b->outcome[1] = FAKE_HANG;
+	fake_rst(holders[0]->partner);
+	bench_settle(b);
+	assert_int_equal(fake.n_out, N_BUFFERS); /* its bytes wait for another backend */
+	assert_int_equal(bench_backend(holders[0]->partner), 1);
+	fake_set_room(holders[1]->partner, UINT64_MAX);
+	bench_settle(b);
+	assert_int_equal(speaker->partner->accepted, 100);
+}
+
 static void a_starving_connection_ends(void **state)
 {
 	struct bench *b = *state;
@@ -119,6 +187,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_connection_waits_after_a_failed_try, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(slots_run_out, setup, teardown),
+		cmocka_unit_test_setup_teardown(buffers_come_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(silent_connections_starve_too, setup, teardown),
+		cmocka_unit_test_setup_teardown(starving_ends_with_a_lost_backend, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_starving_connection_ends, setup, teardown),
 	};
 
