@@ -106,9 +106,8 @@ void relay_sink_failed(struct connection *c, unsigned direction, int error)
 	if (sink == SERVER && connection_lose_backend(c, error))
 		return;
 	c->direction[direction].mover->release(c, direction);
-	c->direction[direction].broken = true;
 	c->pending_reason = reason_of(sink, error);
-	if (!back->receiving && !back->sending)
+	if (!back->receiving && !back->sending && !back->starved)
 		connection_end(c, c->pending_reason);
 }
 

@@ -192,6 +192,33 @@ static void last_words_are_delivered(void **state)
 	}
 }
 
+/* The same when they wait for a buffer. */
+static void last_words_wait_for_a_buffer(void **state)
+{
+	struct bench *b = *state;
+	struct fake_socket *holders[N_BUFFERS - 1];
+	struct fake_socket *client = bench_accept(b, 0), *server = client->partner;
+
+	fake_write(client, 1);
+	fake_write(server, 1);
+	bench_settle(b);
+	for (size_t i = 0; i < ARRAY_SIZE(holders); i++) {
+		holders[i] = bench_accept(b, 1);
+		fake_set_room(holders[i]->partner, 0);
+		fake_write(holders[i], 1);
+	}
+	fake_set_room(server, 0);
+	fake_write(client, 10);
+	bench_settle(b);
+	assert_int_equal(fake.n_out, N_BUFFERS);
+	fake_write(server, 100);
+	bench_settle(b); /* it starves */
+	fake_rst(server);
+	bench_settle(b);
+	bench_expect_end(b, client, END_SERVER_RESET);
+	assert_int_equal(client->accepted, 101);
+}
+
 /*
  * When a send was told of a reset, the receive that was under way sees an end like that of FIN. It
  * must not be passed on as one.
@@ -465,6 +492,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(resets_pass_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(reset_after_fin, setup, teardown),
 		cmocka_unit_test_setup_teardown(last_words_are_delivered, setup, teardown),
+		cmocka_unit_test_setup_teardown(last_words_wait_for_a_buffer, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_reset_told_to_a_send_is_no_fin, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_reset_after_fin_and_a_good_send, setup, teardown),
 		cmocka_unit_test_setup_teardown(fin_under_a_send, setup, teardown),
