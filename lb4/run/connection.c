@@ -316,6 +316,7 @@ static void established(struct connection *c)
 	counter_add(backend_counters(c)->connects, 1);
 	counter_add(backend_counters(c)->connect_nsec, c->connect_took);
 	timeouts_established(&c->timeouts, s->now);
+	connection_arm(c);
 	relay_start(c);
 }
 

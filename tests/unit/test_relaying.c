@@ -442,6 +442,32 @@ static void old_connections_end(void **state)
 	bench_expect_end(b, client, END_LIFETIME);
 }
 
+/* The idle time counts from the moment of the connect, however that went. */
+static void idle_is_armed_by_the_connect(void **state)
+{
+	struct bench *b = *state;
+	struct fake_socket *client;
+
+	b->settings.idle_timeout = 300 * NSEC_PER_MSEC;
+	bench_publish(b, true);
+	client = bench_accept(b, 0);
+	bench_pass(b, 300 * NSEC_PER_MSEC);
+	bench_expect_end(b, client, END_IDLE);
+
+	/* The connect's time is over, and it succeeds before the cancel. */
+	b->outcome[0] = FAKE_HANG;
+	client = bench_accept(b, 0);
+	fake.race = FAKE_CANCEL_LOSES;
+	client->partner->outcome = FAKE_HANG;
+	b->splicer.now += NSEC_PER_SEC;
+	splicer_expire(&b->splicer);
+	client->partner->outcome = 0;
+	bench_settle(b);
+	assert_string_equal(state_name(b, client), "established");
+	bench_pass(b, 300 * NSEC_PER_MSEC);
+	bench_expect_end(b, client, END_IDLE);
+}
+
 static void no_limits_no_timers(void **state)
 {
 	struct bench *b = *state;
@@ -504,6 +530,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(idle_connections_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(half_closed_connections_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(old_connections_end, setup, teardown),
+		cmocka_unit_test_setup_teardown(idle_is_armed_by_the_connect, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_limits_no_timers, setup, teardown),
 		cmocka_unit_test_setup_teardown(ending_waits_for_operations, setup, teardown),
 	};
