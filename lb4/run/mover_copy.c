@@ -101,7 +101,8 @@ static void copy_sent(struct connection *c, unsigned direction,
 		return;
 	}
 	copy_release(c, direction);
-	receive(c, direction);
+	if (c->state == CONNECTION_ESTABLISHED)
+		receive(c, direction);
 	relay_send_ended(c, direction);
 }
 

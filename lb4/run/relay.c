@@ -106,9 +106,16 @@ void relay_sink_failed(struct connection *c, unsigned direction, int error)
 	if (sink == SERVER && connection_lose_backend(c, error))
 		return;
 	c->direction[direction].mover->release(c, direction);
-	c->pending_reason = reason_of(sink, error);
+	if (c->pending_reason == END_NONE)
+		c->pending_reason = reason_of(sink, error); /* the first to die ended it */
 	if (!back->receiving && !back->sending && !back->starved)
 		connection_end(c, c->pending_reason);
+}
+
+void relay_server_died(struct connection *c, int error)
+{
+	c->direction[SERVER].mover->start(c, SERVER);
+	relay_sink_failed(c, CLIENT, error);
 }
 
 void relay_passed(struct connection *c, unsigned direction, size_t size)
@@ -159,14 +166,6 @@ void relay_watched(struct connection *c, unsigned side)
 {
 	int error = socket_error(c->side[side].fd);
 
-	if (c->state == CONNECTION_LOST) {
-		if (side == SERVER)
-			return;
-		/* The client is gone too; there is nobody left to serve. */
-		if (error)
-			connection_end(c, reason_of(CLIENT, error));
-		return;
-	}
 	/* Without an error it was a FIN, which the directions see themselves. */
 	if (error)
 		connection_end(c, reason_of(side, error));

@@ -37,6 +37,9 @@ void relay_sink_failed(struct connection *c, unsigned direction, int error);
 /* All that was held has been sent, and the next receive has begun. */
 void relay_send_ended(struct connection *c, unsigned direction);
 
+/* The backend is dead, and no operation is under way on its socket. */
+void relay_server_died(struct connection *c, int error);
+
 /* `size` bytes were accepted by the destination. */
 void relay_passed(struct connection *c, unsigned direction, size_t size);
 

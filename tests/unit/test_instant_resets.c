@@ -204,6 +204,62 @@ static void the_client_resets_too(void **state)
 	}
 }
 
+/* A client that is dead already is not taken to another backend. */
+static void the_client_died_before(void **state)
+{
+	struct bench *b = *state;
+	struct fake_socket *client = bench_accept(b, 0), *server = client->partner;
+
+	fake_set_room(server, 0);
+	fake_set_room(client, 0);
+	fake_write(client, 10);
+	fake_write(server, 10);
+	bench_settle(b);
+	fake_rst(client);
+	bench_settle(b);
+	fake_rst(server);
+	bench_settle(b);
+	bench_expect_end(b, client, END_CLIENT_RESET);
+	assert_int_equal(b->n_evidence, 0);
+	assert_int_equal(counter_read(b->backends[1]->counters[1].connections), 0);
+}
+
+/* The backend said something and reset: that is the client's, though a send failed first. */
+static void with_last_words(void **state)
+{
+	struct bench *b = *state;
+
+	for (int with_fin = 0; with_fin < 2; with_fin++) {
+		struct fake_socket *client = bench_accept(b, 0), *server = client->partner;
+
+		fake.newest_first = true;
+		fake_set_room(server, 0);
+		fake_write(client, 10);
+		bench_settle(b);
+		fake_write(server, 50000);
+		if (with_fin)
+			fake_fin(server);
+		fake_rst(server);
+		bench_settle(b);
+		bench_expect_end(b, client, END_SERVER_RESET);
+		assert_int_equal(client->accepted, 50000);
+	}
+}
+
+/* A reset of a connection that was open for long says nothing about the next one. */
+static void after_the_budget(void **state)
+{
+	struct bench *b = *state;
+	struct fake_socket *client = bench_accept(b, 0);
+
+	bench_pass(b, 60 * NSEC_PER_SEC);
+	fake_rst(client->partner);
+	bench_settle(b);
+	bench_expect_end(b, client, END_SERVER_RESET);
+	assert_int_equal(b->n_evidence, 0);
+	assert_int_equal(instant_resets(b, 0), 0);
+}
+
 static void again_and_again(void **state)
 {
 	struct bench *b = *state;
@@ -263,6 +319,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(while_connecting_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(fin_while_connecting_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_client_resets_too, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_client_died_before, setup, teardown),
+		cmocka_unit_test_setup_teardown(with_last_words, setup, teardown),
+		cmocka_unit_test_setup_teardown(after_the_budget, setup, teardown),
 		cmocka_unit_test_setup_teardown(again_and_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(not_after_the_backend_was_heard, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_service_is_gone, setup, teardown),
