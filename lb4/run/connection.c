@@ -327,13 +327,17 @@ void connection_connected(struct connection *c, int result)
 		connection_finish(c);
 		return;
 	}
-	if (result == 0) {
+	if (result == 0 && !c->abandoned) {
 		established(c);
 		return;
 	}
-	if (!c->abandoned) {
+	if (c->abandoned) {
+		/* Taken from it: no try, and nobody's fault. */
+		c->n_tries--;
+		c->n_tried--;
+	} else {
 		counter_add(backend_counters(c)->connect_failures, 1);
-		report_evidence(c, c->timed_out ? ETIMEDOUT : -result);
+		report_evidence(c, result == -ECANCELED ? ETIMEDOUT : -result);
 	}
 	close_server(c);
 	try_next(c);

@@ -154,6 +154,31 @@ static void no_answer_goes_on(void **state)
 	expect_exchange(b, client, 1);
 }
 
+/* The connect ends by itself between the timer and the cancel. */
+static void the_cancel_comes_too_late(void **state)
+{
+	struct bench *b = *state;
+	struct fake_socket *client;
+
+	fake.race = FAKE_CANCEL_LOSES;
+	b->outcome[0] = FAKE_HANG;
+	client = bench_accept(b, 0);
+	b->splicer.now += NSEC_PER_SEC;
+	splicer_expire(&b->splicer);
+	client->partner->outcome = 0;
+	bench_settle(b);
+	assert_int_equal(b->n_evidence, 0);
+	expect_exchange(b, client, 0);
+
+	client = bench_accept(b, 0);
+	b->splicer.now += NSEC_PER_SEC;
+	splicer_expire(&b->splicer);
+	client->partner->outcome = -ECONNREFUSED;
+	bench_settle(b);
+	assert_int_equal(b->evidence_error, ECONNREFUSED);
+	expect_exchange(b, client, 1);
+}
+
 static void the_budget_is_used_up(void **state)
 {
 	struct bench *b = *state;
@@ -198,6 +223,32 @@ static void nobody_is_eligible(void **state)
 	client = bench_accept(b, 0);
 	bench_expect_end(b, client, END_NO_BACKEND);
 	assert_null(client->partner);
+}
+
+static void a_backend_leaves_while_connecting(void **state)
+{
+	struct bench *b = *state;
+	struct fake_socket *client;
+
+	b->settings.tries = 1; /* what was taken away does not count as a try */
+	bench_publish(b, true);
+	for (int late = 0; late < 2; late++) {
+		fake.race = late ? FAKE_CANCEL_LOSES : FAKE_CANCEL_WINS;
+		b->outcome[0] = FAKE_HANG;
+		b->eligible[0] = true;
+		bench_publish(b, true);
+		client = bench_accept(b, 0);
+		b->eligible[0] = false;
+		bench_publish(b, true);
+		splicer_leave_backend(&b->splicer, b->backends[0], END_BACKEND_DOWN);
+		splicer_leave_backend(&b->splicer, b->backends[0], END_NONE);
+		client->partner->outcome = 0;
+		bench_settle(b);
+		expect_exchange(b, client, 1);
+	}
+	assert_int_equal(b->n_evidence, 0);
+	assert_int_equal(counter_read(backend_counters(b, 0)->connect_failures), 0);
+	assert_int_equal(counter_read(backend_counters(b, 0)->connects), 0);
 }
 
 static void a_backend_leaves_while_established(void **state)
@@ -404,9 +455,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nothing_is_consumed_before, setup, teardown),
 		cmocka_unit_test_setup_teardown(client_resets_meanwhile, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_answer_goes_on, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_cancel_comes_too_late, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_budget_is_used_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_only_backend_restarts, setup_single, teardown),
 		cmocka_unit_test_setup_teardown(nobody_is_eligible, setup_single, teardown),
+		cmocka_unit_test_setup_teardown(a_backend_leaves_while_connecting, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_backend_leaves_while_established, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(the_service_goes_while_connecting, setup, teardown),
