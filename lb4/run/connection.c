@@ -316,6 +316,7 @@ static void established(struct connection *c)
 	counter_add(backend_counters(c)->connects, 1);
 	counter_add(backend_counters(c)->connect_nsec, c->connect_took);
 	timeouts_established(&c->timeouts, s->now);
+	connection_arm(c);
 	relay_start(c);
 }
 
@@ -326,13 +327,17 @@ void connection_connected(struct connection *c, int result)
 		connection_finish(c);
 		return;
 	}
-	if (result == 0) {
+	if (result == 0 && !c->abandoned) {
 		established(c);
 		return;
 	}
-	if (!c->abandoned) {
+	if (c->abandoned) {
+		/* Taken from it: no try, and nobody's fault. */
+		c->n_tries--;
+		c->n_tried--;
+	} else {
 		counter_add(backend_counters(c)->connect_failures, 1);
-		report_evidence(c, c->timed_out ? ETIMEDOUT : -result);
+		report_evidence(c, result == -ECANCELED ? ETIMEDOUT : -result);
 	}
 	close_server(c);
 	try_next(c);
@@ -346,12 +351,13 @@ bool connection_lose_backend(struct connection *c, int error)
 		return false;
 	if (c->direction[SERVER].eof)
 		return false; /* the FIN was passed on: the client has heard from this backend */
+	if (c->pending_reason != END_NONE)
+		return false; /* the client is dead */
+	if (c->splicer->now >= c->timeouts.budget_by)
+		return false; /* it was open for long: the next one would say the same */
 
 	c->state = CONNECTION_LOST;
-	counter_add(backend_counters(c)->instant_resets, 1);
-	report_evidence(c, error);
-	if (c->side[SERVER].watching)
-		ring_cancel(c->splicer->ring, connection_token(c, TOKEN_WATCH + SERVER));
+	c->last_error = error;
 	connection_lost_step(c);
 	return true;
 }
@@ -360,11 +366,14 @@ void connection_lost_step(struct connection *c)
 {
 	if (c->state != CONNECTION_LOST || server_is_busy(c))
 		return;
-	/* Part of a send that was under way may have been taken after all. */
+	/* A send that was under way was taken after all, or a receive brought the last words. */
 	if (c->direction[CLIENT].bytes || c->direction[SERVER].holds) {
-		connection_end(c, END_SERVER_RESET);
+		c->state = CONNECTION_ESTABLISHED;
+		relay_server_died(c, c->last_error);
 		return;
 	}
+	counter_add(backend_counters(c)->instant_resets, 1);
+	report_evidence(c, c->last_error);
 	close_server(c);
 	c->timeouts.established = false;
 	c->direction[SERVER] = (struct direction){.mover = c->direction[SERVER].mover};

@@ -61,7 +61,6 @@ struct direction {
 	bool eof;		 /* the source said FIN */
 	bool finished;		 /* and so did we to the destination */
 	bool starved;		 /* would receive, but waits for a buffer, in splicer.starved */
-	bool broken;		 /* the destination is dead; nothing can be sent any more */
 	/* Of the copying mover: the buffer of the ring that is being sent. */
 	bool holds;
 	uint16_t buffer;

@@ -16,7 +16,7 @@ static void receive(struct connection *c, unsigned direction)
 		     connection_token(c, TOKEN_RECEIVE + direction));
 }
 
-/* Goes on when somebody gives a buffer back. */
+/* Goes on when a buffer is free again. */
 static void starve(struct connection *c, unsigned direction)
 {
 	c->direction[direction].starved = true;
@@ -41,7 +41,7 @@ static void copy_release(struct connection *c, unsigned direction)
 	if (!d->holds)
 		return;
 	d->holds = false;
-	splicer_buffer_return(c->splicer, d->buffer);
+	ring_buffer_return(c->splicer->ring, d->buffer);
 }
 
 static void copy_start(struct connection *c, unsigned direction)
@@ -90,7 +90,6 @@ static void copy_sent(struct connection *c, unsigned direction,
 		return;
 	}
 	if (completion->result < 0) {
-		relay_send_ended(c);
 		relay_sink_failed(c, direction, -completion->result);
 		return;
 	}
@@ -101,9 +100,10 @@ static void copy_sent(struct connection *c, unsigned direction,
 		send_held(c, direction);
 		return;
 	}
-	relay_send_ended(c);
 	copy_release(c, direction);
-	receive(c, direction);
+	if (c->state == CONNECTION_ESTABLISHED)
+		receive(c, direction);
+	relay_send_ended(c, direction);
 }
 
 const struct mover mover_copy = {

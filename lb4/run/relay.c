@@ -56,18 +56,21 @@ void relay_eof(struct connection *c, unsigned direction)
 	struct direction *d = &c->direction[direction];
 	const struct direction *back = &c->direction[other_side(direction)];
 
-	/*
-	 * A socket tells an error once. If a send under way took it, the receive reads as FIN what
-	 * was a reset: the send's completion, which is about to come, is the one to believe.
-	 */
-	if (back->sending && socket_is_dead(c->side[direction].fd))
-		return;
 	d->eof = true;
 	if (c->state != CONNECTION_ESTABLISHED)
 		return; /* passed on when the next backend has been found */
-	if (c->pending_reason != END_NONE)
+	if (c->pending_reason != END_NONE) {
 		connection_end(c, c->pending_reason);
-	else if (back->finished)
+		return;
+	}
+	/*
+	 * A socket tells an error once. If a send under way took it, the receive reads as FIN what
+	 * was a reset: the send's completion, which is about to come, is the one to believe. If the
+	 * send went well it was FIN, and relay_send_ended() comes back here.
+	 */
+	if (back->sending && socket_is_dead(c->side[direction].fd))
+		return;
+	if (back->finished)
 		connection_end(c, END_DONE); /* closing says FIN */
 	else
 		pass_fin(c, direction);
@@ -82,6 +85,12 @@ void relay_source_failed(struct connection *c, unsigned direction, int error)
 	connection_end(c, reason_of(direction, error));
 }
 
+static void unblock(struct connection *c)
+{
+	if (!c->direction[CLIENT].sending && !c->direction[SERVER].sending)
+		timeouts_unblocked(&c->timeouts);
+}
+
 /*
  * The destination died. What it sent before may still wait in its socket, and is its peer's: the
  * other direction goes on until it meets the end of it.
@@ -91,15 +100,22 @@ void relay_sink_failed(struct connection *c, unsigned direction, int error)
 	unsigned sink = other_side(direction);
 	struct direction *back = &c->direction[sink];
 
+	unblock(c);
 	if (c->state == CONNECTION_LOST)
 		return;
 	if (sink == SERVER && connection_lose_backend(c, error))
 		return;
 	c->direction[direction].mover->release(c, direction);
-	c->direction[direction].broken = true;
-	c->pending_reason = reason_of(sink, error);
-	if (!back->receiving && !back->sending)
+	if (c->pending_reason == END_NONE)
+		c->pending_reason = reason_of(sink, error); /* the first to die ended it */
+	if (!back->receiving && !back->sending && !back->starved)
 		connection_end(c, c->pending_reason);
+}
+
+void relay_server_died(struct connection *c, int error)
+{
+	c->direction[SERVER].mover->start(c, SERVER);
+	relay_sink_failed(c, CLIENT, error);
 }
 
 void relay_passed(struct connection *c, unsigned direction, size_t size)
@@ -130,10 +146,13 @@ void relay_send_began(struct connection *c)
 	connection_arm(c);
 }
 
-void relay_send_ended(struct connection *c)
+void relay_send_ended(struct connection *c, unsigned direction)
 {
-	if (!c->direction[CLIENT].sending && !c->direction[SERVER].sending)
-		timeouts_unblocked(&c->timeouts);
+	unsigned back = other_side(direction);
+
+	unblock(c);
+	if (c->direction[back].eof && !c->direction[back].finished)
+		relay_eof(c, back);
 }
 
 void relay_stalled(struct connection *c)
@@ -147,14 +166,6 @@ void relay_watched(struct connection *c, unsigned side)
 {
 	int error = socket_error(c->side[side].fd);
 
-	if (c->state == CONNECTION_LOST) {
-		if (side == SERVER)
-			return;
-		/* The client is gone too; there is nobody left to serve. */
-		if (error)
-			connection_end(c, reason_of(CLIENT, error));
-		return;
-	}
 	/* Without an error it was a FIN, which the directions see themselves. */
 	if (error)
 		connection_end(c, reason_of(side, error));

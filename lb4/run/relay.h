@@ -34,13 +34,17 @@ void relay_start(struct connection *c);
 void relay_eof(struct connection *c, unsigned direction);
 void relay_source_failed(struct connection *c, unsigned direction, int error);
 void relay_sink_failed(struct connection *c, unsigned direction, int error);
+/* All that was held has been sent, and the next receive has begun. */
+void relay_send_ended(struct connection *c, unsigned direction);
+
+/* The backend is dead, and no operation is under way on its socket. */
+void relay_server_died(struct connection *c, int error);
 
 /* `size` bytes were accepted by the destination. */
 void relay_passed(struct connection *c, unsigned direction, size_t size);
 
-/* A send has begun, or ended. */
+/* A send has begun. */
 void relay_send_began(struct connection *c);
-void relay_send_ended(struct connection *c);
 
 /* A send has not finished for long: sources are watched, since nobody reads from them. */
 void relay_stalled(struct connection *c);

@@ -6,6 +6,9 @@
 #include "relay.h"
 #include "splicer.h"
 
+/* So many starving connections are fed in a round, lest a crowd of them hold up the others. */
+#define FEED_MAX 64
+
 int splicer_init(struct splicer *s, struct ring *ring, unsigned worker, uint32_t n_max,
 		 const struct splicer_events *events)
 {
@@ -41,7 +44,7 @@ static void receive_completed(struct connection *c, unsigned direction,
 	d->receiving = false;
 	if (c->state == CONNECTION_ENDING) {
 		if (completion->data)
-			splicer_buffer_return(c->splicer, completion->buffer);
+			ring_buffer_return(c->splicer->ring, completion->buffer);
 		connection_finish(c);
 		return;
 	}
@@ -100,9 +103,30 @@ void splicer_complete(struct splicer *s, const struct ring_completion *completio
 		connection_lost_step(c);
 }
 
+static bool can_feed(const struct splicer *s)
+{
+	return !list_empty(&s->starved) && ring_has_buffers(s->ring);
+}
+
+/*
+ * Lets starving connections receive. Some turn out to have nothing to receive and leave the buffer
+ * to others, so this goes on, round by round, until nobody starves or no buffer is left.
+ */
+static void feed(struct splicer *s)
+{
+	for (unsigned n = 0; n < FEED_MAX && can_feed(s); n++) {
+		struct connection *c = container_of(s->starved.next, struct connection, starved);
+
+		list_unlink(&c->starved);
+		for (unsigned i = 0; i < SIDES; i++)
+			if (c->direction[i].starved)
+				c->direction[i].mover->start(c, i);
+	}
+}
+
 nsec_t splicer_next(const struct splicer *s)
 {
-	return heap_next(&s->timers);
+	return can_feed(s) ? 0 : heap_next(&s->timers);
 }
 
 void splicer_expire(struct splicer *s)
@@ -111,6 +135,7 @@ void splicer_expire(struct splicer *s)
 
 	while ((timer = heap_pop(&s->timers, s->now)))
 		connection_expire(container_of(timer, struct connection, timer));
+	feed(s);
 }
 
 void splicer_leave_backend(struct splicer *s, const struct backend *backend, enum end_reason reason)
@@ -135,20 +160,6 @@ void splicer_end_all(struct splicer *s, enum end_reason reason)
 		if (c)
 			connection_end(c, reason);
 	}
-}
-
-void splicer_buffer_return(struct splicer *s, uint16_t buffer)
-{
-	struct connection *c;
-
-	ring_buffer_return(s->ring, buffer);
-	if (list_empty(&s->starved))
-		return;
-	c = container_of(s->starved.next, struct connection, starved);
-	list_unlink(&c->starved);
-	for (unsigned i = 0; i < SIDES; i++)
-		if (c->direction[i].starved)
-			c->direction[i].mover->start(c, i);
 }
 
 static void describe(const struct connection *c, struct connection_info *info)

@@ -60,7 +60,7 @@ void splicer_accept(struct splicer *s, const struct snapshot_service *service, i
 /* A completion whose token is of a connection. */
 void splicer_complete(struct splicer *s, const struct ring_completion *completion);
 
-/* When splicer_expire() has something to do; NSEC_NEVER: not by time. */
+/* When splicer_expire() has something to do; 0: at once, NSEC_NEVER: not by time. */
 nsec_t splicer_next(const struct splicer *s);
 void splicer_expire(struct splicer *s);
 
@@ -78,9 +78,6 @@ static inline uint32_t splicer_active(const struct splicer *s)
 {
 	return s->connections.n_used;
 }
-
-/* Gives a receive buffer back, and on to whoever starves for one. */
-void splicer_buffer_return(struct splicer *s, uint16_t buffer);
 
 /* Describes up to `n_max` connections, of `service` or (NULL) of all; returns how many. */
 size_t splicer_list(const struct splicer *s, const struct service *service,

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Sockets and their peers; operations and completions are in fake_ring.c. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lb4_hash.h"
+#include "socket.h"
+
+#include "fake_private.h"
+#include "test.h"
+
+/* Descriptors are never used again, so that a late use of one shows. */
+#define FAKE_FD_FIRST 1000
+
+struct fake_kernel fake;
+
+void fake_open(uint32_t n_buffers)
+{
+	fake = (struct fake_kernel){
+		.n_buffers = n_buffers,
+		.buffers = calloc(n_buffers, sizeof(fake.buffers[0])),
+		.sockets_max = SIZE_MAX,
+		.new_error = -EMFILE,
+		.random = 1,
+	};
+	assert_non_null(fake.buffers);
+	list_init(&fake.pending);
+	list_init(&fake.posted);
+}
+
+void fake_close(void)
+{
+	fake_check(fake.n_pending == 0, "%zu operations never completed", fake.n_pending);
+	fake_check(fake.n_out == 0, "%u buffers were not returned", fake.n_out);
+	fake_check(fake.n_open == 0, "%zu descriptors were not closed", fake.n_open);
+	for (size_t i = 0; i < fake.n_sockets; i++)
+		free(fake.sockets[i]);
+	free(fake.sockets);
+	free(fake.buffers);
+	fake = (struct fake_kernel){};
+}
+
+uint32_t fake_random(uint32_t below)
+{
+	fake.random += 0x9e3779b97f4a7c15ULL;
+	return (uint32_t)((lb4_mix64(fake.random) >> 32) * below >> 32);
+}
+
+bool fake_chance(unsigned percent)
+{
+	return fake_random(100) < percent;
+}
+
+uint8_t fake_byte(int fd, uint64_t offset)
+{
+	uint64_t x = (uint64_t)fd * 0x9e3779b97f4a7c15ULL + offset * 0xd6e8feb86659fd93ULL;
+
+	return (uint8_t)(x >> 56 ^ x >> 24);
+}
+
+struct fake_socket *fake_socket_at(size_t i)
+{
+	return i < fake.n_sockets ? fake.sockets[i] : NULL;
+}
+
+struct fake_socket *fake_socket_of(int fd)
+{
+	return fake_socket_at((size_t)fd - FAKE_FD_FIRST);
+}
+
+struct fake_socket *fake_find(int fd)
+{
+	struct fake_socket *s = fake_socket_of(fd);
+
+	fake_check(s, "descriptor %d was never made", fd);
+	fake_check(!s->closed, "descriptor %d is used after its close", fd);
+	return s;
+}
+
+static struct fake_socket *socket_make(bool ours)
+{
+	struct fake_socket *s = calloc(1, sizeof(*s));
+
+	assert_non_null(s);
+	if (fake.n_sockets == fake.n_allocated) {
+		fake.n_allocated = fake.n_allocated ? 2 * fake.n_allocated : 64;
+		fake.sockets =
+			reallocarray(fake.sockets, fake.n_allocated, sizeof(struct fake_socket *));
+		assert_non_null(fake.sockets);
+	}
+	s->fd = FAKE_FD_FIRST + (int)fake.n_sockets;
+	s->ours = ours;
+	s->room = UINT64_MAX;
+	fake.sockets[fake.n_sockets++] = s;
+	fake.n_open++;
+	return s;
+}
+
+struct fake_socket *fake_client(const struct address *peer)
+{
+	struct fake_socket *s = socket_make(false);
+
+	s->peer = *peer;
+	s->connected = true;
+	return s;
+}
+
+void fake_write(struct fake_socket *s, uint64_t size)
+{
+	if (!s->dead && !s->closed && !s->fin)
+		s->written += size;
+}
+
+void fake_fin(struct fake_socket *s)
+{
+	if (s->dead || s->closed || s->fin)
+		return;
+	s->fin = true;
+	s->n_events++;
+}
+
+/* After the peer's FIN the kernel speaks of a broken pipe. */
+void fake_rst(struct fake_socket *s)
+{
+	fake_die(s, s->fin ? EPIPE : ECONNRESET);
+}
+
+void fake_die(struct fake_socket *s, int error)
+{
+	if (s->dead || s->closed || !s->connected)
+		return;
+	s->dead = true;
+	s->cause = s->error = error;
+	s->n_events++;
+}
+
+void fake_set_room(struct fake_socket *s, uint64_t room)
+{
+	s->room = room;
+}
+
+/* FIN is the end of a stream: the partner's must have ended, and all of it gone through. */
+static void check_fin(const struct fake_socket *s)
+{
+	const struct fake_socket *from = s->partner;
+
+	fake_check(s->connected && from, "FIN to descriptor %d, which has no partner", s->fd);
+	fake_check(from->fin, "FIN to descriptor %d, though %d has not said it", s->fd, from->fd);
+	fake_check(s->accepted == from->written, "FIN to descriptor %d after %llu of %llu bytes",
+		   s->fd, (unsigned long long)s->accepted, (unsigned long long)from->written);
+}
+
+static void close_socket(struct fake_socket *s)
+{
+	fake_check(s->n_ops == 0, "descriptor %d is closed under %u operations", s->fd, s->n_ops);
+	s->closed = true;
+	fake.n_open--;
+}
+
+int socket_new(const struct address *address, int *ret_fd)
+{
+	struct fake_socket *s;
+
+	if (fake.n_open >= fake.sockets_max)
+		return fake.new_error;
+	s = socket_make(true);
+	s->peer = *address;
+	*ret_fd = s->fd;
+	return 0;
+}
+
+static int take_error(int *error)
+{
+	int r = *error;
+
+	*error = 0;
+	return r;
+}
+
+int socket_tune(int fd, const struct service_settings *settings)
+{
+	struct fake_socket *s = fake_find(fd);
+
+	assert_non_null(settings);
+	return take_error(s->ours ? &fake.tune_error : &fake.client_error);
+}
+
+int socket_peer(int fd, struct address *ret)
+{
+	struct fake_socket *s = fake_find(fd);
+	int r = take_error(&fake.client_error);
+
+	if (s->dead)
+		r = -ENOTCONN;
+	if (r >= 0)
+		*ret = s->peer;
+	return r;
+}
+
+int socket_local(int fd, struct address *ret)
+{
+	fake_find(fd);
+	*ret = (struct address){.ip = {[10] = 0xff, 0xff, 127, 0, 0, 1}, .port = 80};
+	return take_error(&fake.client_error);
+}
+
+int socket_error(int fd)
+{
+	return take_error(&fake_find(fd)->error);
+}
+
+bool socket_is_dead(int fd)
+{
+	return fake_find(fd)->dead;
+}
+
+void socket_shutdown(int fd)
+{
+	struct fake_socket *s = fake_find(fd);
+
+	fake_check(!s->shut, "FIN twice to descriptor %d", fd);
+	fake_check(!s->busy[FAKE_SEND], "FIN to descriptor %d under a send", fd);
+	check_fin(s);
+	s->shut = true;
+}
+
+void socket_close(int fd)
+{
+	struct fake_socket *s;
+
+	if (fd < 0)
+		return;
+	s = fake_find(fd);
+	if (!s->shut)
+		check_fin(s);
+	fake_check(s->read == s->written, "descriptor %d is closed with bytes unread: a reset", fd);
+	close_socket(s);
+}
+
+void socket_reset(int fd)
+{
+	struct fake_socket *s;
+
+	if (fd < 0)
+		return;
+	s = fake_find(fd);
+	s->reset = true;
+	close_socket(s);
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The kernel as the splicer sees it: the functions of io/ring.h and io/socket.h, in memory. A test
+ * that links this file brings their definitions along, so that none is taken from lb4/io.
+ *
+ * Each socket has a peer, which the test plays. Byte i of what the peer of socket `fd` writes is
+ * fake_byte(fd, i): nothing is stored, and every byte that the splicer sends is still compared with
+ * what the other side's peer wrote at that place.
+ *
+ * Every call is held to the contract; the test fails at the first breach:
+ * - an operation is started on an open, connected socket only; no two pending ones share a token
+ * - no descriptor is closed under a pending operation, each is closed once
+ * - a receive buffer is returned once, and not while a send reads from it
+ * - bytes arrive in order, once, and only from the socket's partner; a client that heard from one
+ *   backend, or was heard by it, meets no other
+ * - FIN is said only when the other side has said it and every byte before it was taken over
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "address.h"
+#include "list.h"
+#include "ring.h"
+
+#define FAKE_HANG 1 /* the outcome of a connect that nobody answers */
+
+enum fake_kind {
+	FAKE_CONNECT,
+	FAKE_RECEIVE,
+	FAKE_SEND,
+	FAKE_WATCH,
+	FAKE_KINDS,
+};
+
+struct fake_socket {
+	int fd;
+	bool ours;	/* made by socket_new() */
+	int outcome;	/* of a connect: 0, -errno or FAKE_HANG */
+	bool connected; /* and so may be received from and sent to */
+	bool closed;	/* by the splicer … */
+	bool reset;	/* … with RST */
+	unsigned n_ops; /* pending operations, completions not yet taken included */
+	bool busy[FAKE_KINDS];
+	int inject[FAKE_KINDS]; /* the next operation of the kind completes with this, if not 0 */
+	struct address peer;
+	struct fake_socket *partner; /* whose bytes are sent to this one */
+
+	/* From the peer: */
+	uint64_t written, read;
+	bool fin;
+	bool dead; /* RST, or TCP gave up … */
+	int cause; /* … and why, a positive errno */
+	int error; /* the same, until somebody was told */
+
+	/* To the peer: */
+	uint64_t accepted, room; /* bytes taken, and how many more can be */
+	bool shut;		 /* FIN was said */
+
+	unsigned n_events; /* changes of its state, which a watch tells each */
+
+	int verdict; /* what the test was told of it at its end */
+};
+
+/* How a cancel of an operation that could complete as well ends. */
+enum fake_race {
+	FAKE_CANCEL_WINS,
+	FAKE_CANCEL_LOSES,
+	FAKE_CANCEL_RANDOM,
+};
+
+struct fake_kernel {
+	struct fake_socket **sockets; /* by descriptor */
+	size_t n_sockets, n_allocated, n_open;
+	struct list pending; /* operations, in the order they were started */
+	struct list posted;  /* completions nobody took yet */
+	size_t n_pending;
+	bool submitted; /* something was started or cancelled since the last ring_wait() */
+	struct fake_buffer {
+		uint8_t *data; /* NULL: not handed out */
+		size_t size;
+	} * buffers;
+	uint32_t n_buffers, n_out; /* may be handed out, are */
+	uint32_t n_filled;	   /* belong to completions nobody took yet */
+
+	/* What the test may set. */
+	size_t sockets_max; /* past it socket_new() is refused … */
+	int new_error;	    /* … with this, -EMFILE at first */
+	int tune_error;	    /* of the next socket_tune() of a socket of ours */
+	int client_error;   /* of the next socket_peer(), socket_local() or tune of a client's */
+	enum fake_race race;
+	bool newest_first; /* of the operations that can complete, not the oldest */
+	bool chaos;	   /* random order, delays, partial sends and passing errors */
+	uint64_t random;
+	struct fake_socket *(*client_of)(uint64_t token); /* whose connect it is */
+	void (*on_connect)(struct fake_socket *s);	  /* sets the outcome */
+};
+
+extern struct fake_kernel fake;
+
+/* A kernel with `n_buffers` receive buffers, in which all goes well and at once. */
+void fake_open(uint32_t n_buffers);
+
+/* Nothing must be pending, open or handed out any more. */
+void fake_close(void);
+
+uint32_t fake_random(uint32_t below);
+bool fake_chance(unsigned percent);
+uint8_t fake_byte(int fd, uint64_t offset);
+
+/* Any socket there ever was, the splicer's and clients', closed ones too; NULL past the last. */
+struct fake_socket *fake_socket_at(size_t i);
+struct fake_socket *fake_socket_of(int fd);
+
+/* An accepted socket of a client at `peer`. */
+struct fake_socket *fake_client(const struct address *peer);
+
+/* What a peer does. On a dead or closed socket nothing happens. */
+void fake_write(struct fake_socket *s, uint64_t size);
+void fake_fin(struct fake_socket *s);
+void fake_rst(struct fake_socket *s);
+void fake_die(struct fake_socket *s, int error);
+
+/* Stops taking bytes after `room` more. */
+void fake_set_room(struct fake_socket *s, uint64_t room);
+
+/* The pending operation of this kind, if any. */
+bool fake_is_pending(const struct fake_socket *s, enum fake_kind kind);

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Backends that reset a connection before a byte was exchanged, on the fake kernel. */
+#include <errno.h>
+
+#include "bench.h"
+
+#include "test.h"
+
+static int setup(void **state)
+{
+	*state = bench_new(2, 64, 8);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	bench_free(*state);
+	return 0;
+}
+
+static uint64_t instant_resets(const struct bench *b, unsigned i)
+{
+	return counter_read(b->backends[i]->counters[1].instant_resets);
+}
+
+static uint64_t active(const struct bench *b, unsigned i)
+{
+	return counter_read(b->backends[i]->counters[1].active);
+}
+
+/* The client has met backend 1, and goes on there as if nothing had been. */
+static void expect_second_chance(struct bench *b, struct fake_socket *client)
+{
+	struct fake_socket *server = client->partner;
+
+	assert_int_equal(client->verdict, END_NONE);
+	assert_int_equal(bench_backend(server), 1);
+	assert_true(server->connected);
+	assert_int_equal(active(b, 0), 0);
+	assert_int_equal(active(b, 1), 1);
+	assert_int_equal(instant_resets(b, 0), 1);
+	assert_ptr_equal(b->evidence_against, b->backends[0]);
+	fake_write(client, 100000);
+	fake_write(server, 100000);
+	fake_fin(client);
+	fake_fin(server);
+	bench_settle(b);
+	assert_int_equal(server->accepted, client->written);
+	bench_expect_end(b, client, END_DONE);
+}
+
+static void before_any_byte(void **state)
+{
+	struct bench *b = *state;
+	struct fake_socket *client = bench_accept(b, 0);
+
+	fake_rst(client->partner);
+	bench_settle(b);
+	assert_int_equal(b->evidence_error, ECONNRESET);
+	expect_second_chance(b, client);
+}
+
+/* What the client said is held, and told the next backend once. */
+static void with_bytes_held(void **state)
+{
+	struct bench *b = *state;
+
+	for (int i = 0; i < 2; i++) {
+		struct fake_socket *client;
+
+		fake.newest_first = i;
+		client = bench_accept(b, 0);
+		fake_set_room(client->partner, 0);
+		fake_write(client, 50000);
+		bench_settle(b);
+		assert_int_equal(client->read, RING_BUFFER_SIZE);
+		fake_rst(client->partner);
+		bench_settle(b);
+		assert_int_equal(instant_resets(b, 0), i + 1);
+		assert_int_equal(bench_backend(client->partner), 1);
+		assert_int_equal(client->partner->accepted, 50000);
+		fake_fin(client);
+		fake_fin(client->partner);
+		bench_settle(b);
+		bench_expect_end(b, client, END_DONE);
+	}
+}
+
+/* Bytes that a backend has taken cannot be told another one. */
+static void with_bytes_partly_taken(void **state)
+{
+	struct bench *b = *state;
+
+	for (int i = 0; i < 2; i++) {
+		struct fake_socket *client;
+
+		fake.newest_first = i;
+		client = bench_accept(b, 0);
+		fake_set_room(client->partner, 1);
+		fake_write(client, 50000);
+		bench_settle(b);
+		fake_rst(client->partner);
+		bench_settle(b);
+		bench_expect_end(b, client, END_SERVER_RESET);
+		assert_int_equal(client->partner->accepted, 1);
+		assert_false(client->shut);
+	}
+}
+
+/* The send of the whole buffer succeeds after the reset was seen. */
+static void with_bytes_taken_after_all(void **state)
+{
+	struct bench *b = *state;
+	struct fake_socket *client = bench_accept(b, 0), *server = client->partner;
+
+	fake_set_room(server, 0);
+	fake_write(client, 500);
+	bench_settle(b);
+	server->inject[FAKE_RECEIVE] = -ECONNRESET;
+	bench_step(b);
+	assert_int_equal(bench_connection(b, client)->state, CONNECTION_LOST);
+	assert_string_equal(connection_state_name(bench_connection(b, client)), "connecting");
+	fake_set_room(server, UINT64_MAX);
+	bench_step(b);
+	fake_rst(server);
+	bench_settle(b);
+	bench_expect_end(b, client, END_SERVER_RESET);
+	assert_int_equal(server->accepted, 500);
+}
+
+static void with_the_clients_end(void **state)
+{
+	struct bench *b = *state;
+	struct fake_socket *client = bench_accept(b, 0);
+
+	fake_fin(client);
+	bench_settle(b);
+	assert_true(client->partner->shut);
+	fake_rst(client->partner);
+	bench_settle(b);
+	assert_int_equal(instant_resets(b, 0), 1);
+	assert_int_equal(bench_backend(client->partner), 1);
+	assert_true(client->partner->shut);
+	fake_write(client->partner, 10);
+	fake_fin(client->partner);
+	bench_settle(b);
+	bench_expect_end(b, client, END_DONE);
+}
+
+/* The client goes on while no backend is there; one buffer of it is taken, no more. */
+static void while_connecting_again(void **state)
+{
+	struct bench *b = *state;
+	struct fake_socket *client = bench_accept(b, 0);
+
+	b->outcome[1] = FAKE_HANG;
+	fake_rst(client->partner);
+	bench_settle(b);
+	fake_write(client, 100000);
+	fake_fin(client);
+	bench_settle(b);
+	assert_int_equal(client->read, RING_BUFFER_SIZE);
+	client->partner->outcome = 0;
+	bench_settle(b);
+	assert_int_equal(client->partner->accepted, 100000);
+	assert_true(client->partner->shut);
+	fake_fin(client->partner);
+	bench_settle(b);
+	bench_expect_end(b, client, END_DONE);
+}
+
+static void fin_while_connecting_again(void **state)
+{
+	struct bench *b = *state;
+	struct fake_socket *client = bench_accept(b, 0);
+
+	b->outcome[1] = FAKE_HANG;
+	fake_rst(client->partner);
+	bench_settle(b);
+	fake_fin(client);
+	bench_settle(b);
+	client->partner->outcome = 0;
+	bench_settle(b);
+	assert_true(client->partner->shut);
+	fake_fin(client->partner);
+	bench_settle(b);
+	bench_expect_end(b, client, END_DONE);
+}
+
+static void the_client_resets_too(void **state)
+{
+	struct bench *b = *state;
+
+	for (int later = 0; later < 2; later++) {
+		struct fake_socket *client = bench_accept(b, 0);
+
+		b->outcome[1] = FAKE_HANG;
+		fake_rst(client->partner);
+		if (later)
+			bench_settle(b);
+		fake_rst(client);
+		bench_settle(b);
+		bench_expect_end(b, client, END_CLIENT_RESET);
+	}
+}
+
+/* A client that is dead already is not taken to another backend. */
+static void the_client_died_before(void **state)
+{
+	struct bench *b = *state;
+	struct fake_socket *client = bench_accept(b, 0), *server = client->partner;
+
+	fake_set_room(server, 0);
+	fake_set_room(client, 0);
+	fake_write(client, 10);
+	fake_write(server, 10);
+	bench_settle(b);
+	fake_rst(client);
+	bench_settle(b);
+	fake_rst(server);
+	bench_settle(b);
+	bench_expect_end(b, client, END_CLIENT_RESET);
+	assert_int_equal(b->n_evidence, 0);
+	assert_int_equal(counter_read(b->backends[1]->counters[1].connections), 0);
+}
+
+/* The backend said something and reset: that is the client's, though a send failed first. */
+static void with_last_words(void **state)
+{
+	struct bench *b = *state;
+
+	for (int with_fin = 0; with_fin < 2; with_fin++) {
+		struct fake_socket *client = bench_accept(b, 0), *server = client->partner;
+
+		fake.newest_first = true;
+		fake_set_room(server, 0);
+		fake_write(client, 10);
+		bench_settle(b);
+		fake_write(server, 50000);
+		if (with_fin)
+			fake_fin(server);
+		fake_rst(server);
+		bench_settle(b);
+		bench_expect_end(b, client, END_SERVER_RESET);
+		assert_int_equal(client->accepted, 50000);
+	}
+}
+
+/* A reset of a connection that was open for long says nothing about the next one. */
+static void after_the_budget(void **state)
+{
+	struct bench *b = *state;
+	struct fake_socket *client = bench_accept(b, 0);
+
+	bench_pass(b, 60 * NSEC_PER_SEC);
+	fake_rst(client->partner);
+	bench_settle(b);
+	bench_expect_end(b, client, END_SERVER_RESET);
+	assert_int_equal(b->n_evidence, 0);
+	assert_int_equal(instant_resets(b, 0), 0);
+}
+
+static void again_and_again(void **state)
+{
+	struct bench *b = *state;
+	struct fake_socket *client = bench_accept(b, 0);
+
+	for (int i = 0; i < 3; i++) {
+		assert_true(client->partner->connected);
+		fake_rst(client->partner);
+		bench_pass(b, NSEC_PER_SEC);
+	}
+	bench_expect_end(b, client, END_CONNECT_FAILED);
+	assert_int_equal(b->n_evidence, 3);
+	assert_int_equal(instant_resets(b, 0), 2);
+	assert_int_equal(instant_resets(b, 1), 1);
+	assert_int_equal(b->evidence_consecutive, 2);
+}
+
+static void not_after_the_backend_was_heard(void **state)
+{
+	struct bench *b = *state;
+
+	for (int i = 0; i < 2; i++) {
+		struct fake_socket *client = bench_accept(b, 0);
+
+		if (i == 0)
+			fake_write(client->partner, 1);
+		else
+			fake_fin(client->partner);
+		bench_settle(b);
+		fake_write(client, 1);
+		fake_rst(client->partner);
+		bench_settle(b);
+		bench_expect_end(b, client, END_SERVER_RESET);
+	}
+	assert_int_equal(b->n_evidence, 0);
+}
+
+static void the_service_is_gone(void **state)
+{
+	struct bench *b = *state;
+	struct fake_socket *client = bench_accept(b, 0);
+
+	bench_publish(b, false);
+	fake_rst(client->partner);
+	bench_settle(b);
+	bench_expect_end(b, client, END_NO_BACKEND);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(before_any_byte, setup, teardown),
+		cmocka_unit_test_setup_teardown(with_bytes_held, setup, teardown),
+		cmocka_unit_test_setup_teardown(with_bytes_partly_taken, setup, teardown),
+		cmocka_unit_test_setup_teardown(with_bytes_taken_after_all, setup, teardown),
+		cmocka_unit_test_setup_teardown(with_the_clients_end, setup, teardown),
+		cmocka_unit_test_setup_teardown(while_connecting_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(fin_while_connecting_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_client_resets_too, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_client_died_before, setup, teardown),
+		cmocka_unit_test_setup_teardown(with_last_words, setup, teardown),
+		cmocka_unit_test_setup_teardown(after_the_budget, setup, teardown),
+		cmocka_unit_test_setup_teardown(again_and_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(not_after_the_backend_was_heard, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_service_is_gone, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
