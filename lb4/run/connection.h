@@ -137,4 +137,3 @@ void connection_open(struct splicer *s, const struct snapshot_service *service, 
 void connection_connected(struct connection *c, int result);
 void connection_expire(struct connection *c);
 void connection_abandon_connect(struct connection *c);
-void connection_resume(struct connection *c); /* a descriptor may be free again */

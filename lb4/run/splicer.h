@@ -39,6 +39,7 @@ struct splicer {
 	struct slots connections;
 	struct heap timers;
 	struct list waiting; /* connections that found no descriptor for their backend's side */
+	bool waking;	     /* they are being given another chance */
 	struct list starved; /* connections that found all receive buffers in use */
 	const struct splicer_events *events;
 };
