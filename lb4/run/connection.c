@@ -278,7 +278,7 @@ static void try_next(struct connection *c)
 	connect_begin(c, service, service->backends[member]);
 }
 
-void connection_open(struct splicer *s, const struct snapshot_service *service, int fd,
+bool connection_open(struct splicer *s, const struct snapshot_service *service, int fd,
 		     const struct address *local)
 {
 	struct service_counters *counters = &service->service->counters[s->worker];
@@ -289,7 +289,7 @@ void connection_open(struct splicer *s, const struct snapshot_service *service, 
 	if (!c) {
 		counter_add(counters->ended[END_RESOURCES], 1);
 		socket_reset(fd);
-		return;
+		return false;
 	}
 	counter_add(counters->active, 1);
 	c->splicer = s;
@@ -311,12 +311,11 @@ void connection_open(struct splicer *s, const struct snapshot_service *service, 
 	}
 	if (r >= 0)
 		r = socket_tune(fd, &service->settings);
-	if (r < 0) {
-		/* Reset between the accept and now. */
-		connection_end(c, END_CLIENT_RESET);
-		return;
-	}
-	try_next(c);
+	if (r < 0)
+		connection_end(c, END_CLIENT_RESET); /* between the accept and now */
+	else
+		try_next(c);
+	return true;
 }
 
 static void established(struct connection *c)

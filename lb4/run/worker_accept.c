@@ -84,11 +84,15 @@ void worker_accept_resume(struct worker *w)
 
 static void serve(struct worker *w, struct listener *l, int fd)
 {
-	atomic_fetch_add_explicit(&w->setup.limit->active, 1, memory_order_relaxed);
-	if (l->view)
-		splicer_accept(&w->splicer, l->view, fd, l->wildcard ? NULL : &l->address);
-	else
+	_Atomic uint32_t *active = &w->setup.limit->active;
+
+	if (!l->view) {
 		socket_reset(fd);
+		return;
+	}
+	atomic_fetch_add_explicit(active, 1, memory_order_relaxed);
+	if (!splicer_accept(&w->splicer, l->view, fd, l->wildcard ? NULL : &l->address))
+		atomic_fetch_sub_explicit(active, 1, memory_order_relaxed);
 }
 
 /* The last accept has completed: serves what still waits in the queue, and closes. */
