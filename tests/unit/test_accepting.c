@@ -244,6 +244,27 @@ static void few_at_a_time_near_the_limit(void **state)
 	assert_int_equal(bench_ended(stage->bench, END_RESOURCES), 0);
 }
 
+/* Without descriptors it looks again now and then, and does not spin. */
+static void descriptors_run_out(void **state)
+{
+	struct stage *stage = *state;
+
+	stage->socket->n_arrived = 10;
+	settle(stage);
+	fake.sockets_max = fake.n_open;
+	stage->socket->n_arrived = 10;
+	pass(stage, NSEC_PER_SEC);
+	assert_int_equal(active(stage), 10);
+	assert_true(pauses(stage) > 1);
+	assert_true(pauses(stage) < 100);
+	fake.sockets_max = SIZE_MAX;
+	pass(stage, NSEC_PER_SEC);
+	assert_int_equal(active(stage), 20);
+	stage->socket->n_arrived = 10;
+	settle(stage);
+	assert_int_equal(active(stage), 30);
+}
+
 /* A client that is gone before it is accepted stops nothing. */
 static void aborted_clients_do_not_pause(void **state)
 {
@@ -307,6 +328,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_limit_holds, setup, teardown),
 		cmocka_unit_test_setup_teardown(others_make_room, setup, teardown),
 		cmocka_unit_test_setup_teardown(few_at_a_time_near_the_limit, setup, teardown),
+		cmocka_unit_test_setup_teardown(descriptors_run_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(aborted_clients_do_not_pause, setup, teardown),
 		cmocka_unit_test_setup_teardown(nobody_is_let_in_without_a_service, setup,
 						teardown),
