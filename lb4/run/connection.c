@@ -8,7 +8,10 @@
 #include "relay.h"
 #include "socket.h"
 
-/* When every candidate has failed and tries are left, a restarting backend gets this much time. */
+/*
+ * When every candidate has failed and tries are left, a restarting backend gets this much time; and
+ * this often a connection without a descriptor looks for one.
+ */
 #define RETRY_PAUSE (250 * NSEC_PER_MSEC)
 
 static void try_next(struct connection *c);
@@ -87,16 +90,30 @@ static void cancel_operations(const struct connection *c)
 	}
 }
 
-/* A descriptor has become free: whoever waits longest may have it. */
+/* Looks again for a descriptor and, since that may have taken long, for a backend. */
+static void resume(struct connection *c)
+{
+	list_unlink(&c->waiting);
+	if (c->splicer->now >= c->timeouts.budget_by)
+		connection_end(c, END_RESOURCES);
+	else
+		try_next(c);
+}
+
+/* Descriptors have become free: who waits longest comes first. */
 static void wake_waiting(struct splicer *s)
 {
-	struct connection *c;
+	if (s->waking)
+		return; /* one that was woken has ended: the loop below goes on */
+	s->waking = true;
+	while (!list_empty(&s->waiting)) {
+		struct list *first = s->waiting.next;
 
-	if (list_empty(&s->waiting))
-		return;
-	c = container_of(s->waiting.next, struct connection, waiting);
-	list_unlink(&c->waiting);
-	connection_resume(c);
+		resume(container_of(first, struct connection, waiting));
+		if (s->waiting.prev == first)
+			break; /* it waits again, as the last */
+	}
+	s->waking = false;
 }
 
 bool connection_finish(struct connection *c)
@@ -159,16 +176,22 @@ static void close_server(struct connection *c)
 	leave_backend(c);
 }
 
-/* No descriptor: waits, within the budget, until another connection ends. */
+/*
+ * No descriptor: waits, within the budget, until another connection of this worker ends. Others may
+ * make room too, so it also looks again by itself.
+ */
 static void wait_for_descriptor(struct connection *c, int error)
 {
+	nsec_t again = nsec_add(c->splicer->now, RETRY_PAUSE);
+
 	c->last_error = error;
-	c->timeouts.connect_by = c->timeouts.budget_by;
+	c->timeouts.connect_by = again < c->timeouts.budget_by ? again : c->timeouts.budget_by;
 	list_append(&c->splicer->waiting, &c->waiting);
 	connection_arm(c);
 }
 
-static void connect_begin(struct connection *c, const struct snapshot_service *service)
+static void connect_begin(struct connection *c, const struct snapshot_service *service,
+			  struct backend *backend)
 {
 	struct splicer *s = c->splicer;
 	int r;
@@ -177,11 +200,15 @@ static void connect_begin(struct connection *c, const struct snapshot_service *s
 		connection_end(c, END_CONNECT_FAILED);
 		return;
 	}
-	r = socket_new(&c->backend->address, &c->side[SERVER].fd);
+	r = socket_new(&backend->address, &c->side[SERVER].fd);
 	if (r == -EMFILE || r == -ENFILE || r == -ENOBUFS || r == -ENOMEM) {
 		wait_for_descriptor(c, -r);
 		return;
 	}
+	c->backend = backend_ref(backend);
+	c->tried[c->n_tried++] = backend;
+	if (c->n_tries++ > 0)
+		counter_add(service_counters(c)->retries, 1);
 	if (r >= 0)
 		r = socket_tune(c->side[SERVER].fd, &service->settings);
 	if (r < 0) {
@@ -193,23 +220,23 @@ static void connect_begin(struct connection *c, const struct snapshot_service *s
 	c->connecting = true;
 	c->timed_out = c->abandoned = false;
 	c->connect_started = s->now;
-	ring_connect(s->ring, c->side[SERVER].fd, &c->backend->sockaddr,
-		     c->backend->sockaddr_length, connection_token(c, TOKEN_CONNECT));
+	ring_connect(s->ring, c->side[SERVER].fd, &backend->sockaddr, backend->sockaddr_length,
+		     connection_token(c, TOKEN_CONNECT));
 	connection_arm(c);
 }
 
 /* Everyone was tried; begins another round after a pause, when tries and budget are left. */
-static void pause_before_next_round(struct connection *c, const struct snapshot_service *service)
+static void pause_before_next_round(struct connection *c)
 {
-	nsec_t now = c->splicer->now;
+	nsec_t next = nsec_add(c->splicer->now, RETRY_PAUSE);
 
-	if (c->n_tried == 0 || !timeouts_connecting(&c->timeouts, &service->settings, now)) {
+	if (c->n_tried == 0 || next >= c->timeouts.budget_by) {
 		connection_end(c, c->n_tries ? END_CONNECT_FAILED : END_NO_BACKEND);
 		return;
 	}
 	c->n_tried = 0;
 	c->paused = true;
-	c->timeouts.connect_by = nsec_add(now, RETRY_PAUSE);
+	c->timeouts.connect_by = next;
 	connection_arm(c);
 }
 
@@ -245,27 +272,13 @@ static void try_next(struct connection *c)
 				   snapshot_service_slot(service, &c->client, &c->local), tried,
 				   tried_members(c, service, tried));
 	if (member == MAGLEV_NONE) {
-		pause_before_next_round(c, service);
+		pause_before_next_round(c);
 		return;
 	}
-	c->backend = backend_ref(service->backends[member]);
-	c->tried[c->n_tried++] = c->backend;
-	if (c->n_tries++ > 0)
-		counter_add(service_counters(c)->retries, 1);
-	connect_begin(c, service);
+	connect_begin(c, service, service->backends[member]);
 }
 
-void connection_resume(struct connection *c)
-{
-	const struct snapshot_service *service = snapshot_find(c->splicer->snapshot, c->service);
-
-	if (service)
-		connect_begin(c, service);
-	else
-		connection_end(c, END_NO_BACKEND);
-}
-
-void connection_open(struct splicer *s, const struct snapshot_service *service, int fd,
+bool connection_open(struct splicer *s, const struct snapshot_service *service, int fd,
 		     const struct address *local)
 {
 	struct service_counters *counters = &service->service->counters[s->worker];
@@ -276,7 +289,7 @@ void connection_open(struct splicer *s, const struct snapshot_service *service, 
 	if (!c) {
 		counter_add(counters->ended[END_RESOURCES], 1);
 		socket_reset(fd);
-		return;
+		return false;
 	}
 	counter_add(counters->active, 1);
 	c->splicer = s;
@@ -298,12 +311,11 @@ void connection_open(struct splicer *s, const struct snapshot_service *service, 
 	}
 	if (r >= 0)
 		r = socket_tune(fd, &service->settings);
-	if (r < 0) {
-		/* Reset between the accept and now. */
-		connection_end(c, END_CLIENT_RESET);
-		return;
-	}
-	try_next(c);
+	if (r < 0)
+		connection_end(c, END_CLIENT_RESET); /* between the accept and now */
+	else
+		try_next(c);
+	return true;
 }
 
 static void established(struct connection *c)
@@ -397,7 +409,7 @@ static void connect_timed_out(struct connection *c)
 		c->paused = false;
 		try_next(c);
 	} else if (!list_empty(&c->waiting)) {
-		connection_end(c, END_RESOURCES);
+		resume(c);
 	} else if (c->connecting && !c->timed_out) {
 		c->timed_out = true;
 		ring_cancel(c->splicer->ring, connection_token(c, TOKEN_CONNECT));

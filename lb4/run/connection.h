@@ -132,9 +132,8 @@ void connection_lost_step(struct connection *c);
 void connection_arm(struct connection *c);
 
 /* Parts of its life, called by the splicer. */
-void connection_open(struct splicer *s, const struct snapshot_service *service, int fd,
+bool connection_open(struct splicer *s, const struct snapshot_service *service, int fd,
 		     const struct address *local);
 void connection_connected(struct connection *c, int result);
 void connection_expire(struct connection *c);
 void connection_abandon_connect(struct connection *c);
-void connection_resume(struct connection *c); /* a descriptor may be free again */

@@ -30,10 +30,10 @@ void splicer_deinit(struct splicer *s)
 	heap_deinit(&s->timers);
 }
 
-void splicer_accept(struct splicer *s, const struct snapshot_service *service, int fd,
+bool splicer_accept(struct splicer *s, const struct snapshot_service *service, int fd,
 		    const struct address *local)
 {
-	connection_open(s, service, fd, local);
+	return connection_open(s, service, fd, local);
 }
 
 static void receive_completed(struct connection *c, unsigned direction,

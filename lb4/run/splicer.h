@@ -39,6 +39,7 @@ struct splicer {
 	struct slots connections;
 	struct heap timers;
 	struct list waiting; /* connections that found no descriptor for their backend's side */
+	bool waking;	     /* they are being given another chance */
 	struct list starved; /* connections that found all receive buffers in use */
 	const struct splicer_events *events;
 };
@@ -52,9 +53,10 @@ void splicer_deinit(struct splicer *s);
 
 /*
  * Serves an accepted socket, whose ownership passes. `local` is the address it was accepted at, or
- * NULL when the listener is a wildcard and the socket has to be asked.
+ * NULL when the listener is a wildcard and the socket has to be asked. False when there is no slot:
+ * then it has been reset, and on_end() will not tell of it.
  */
-void splicer_accept(struct splicer *s, const struct snapshot_service *service, int fd,
+bool splicer_accept(struct splicer *s, const struct snapshot_service *service, int fd,
 		    const struct address *local);
 
 /* A completion whose token is of a connection. */

@@ -49,8 +49,9 @@ static void accept_cancel(struct worker *w, struct listener *l)
 	ring_cancel(w->ring, accept_token(l));
 }
 
-static void pause_accepting(struct worker *w)
+static void pause_accepting(struct worker *w, bool shortage)
 {
+	w->shortage = shortage;
 	w->resume_at = w->splicer.now + PAUSE;
 	if (w->paused)
 		return;
@@ -66,7 +67,8 @@ static void pause_accepting(struct worker *w)
 
 void worker_accept_resume(struct worker *w)
 {
-	if (!w->paused)
+	/* In a shortage the next accept would fail at once: room is no reason to look earlier. */
+	if (!w->paused || (w->shortage && w->splicer.now < w->resume_at))
 		return;
 	if (room(w) == 0) {
 		w->resume_at = w->splicer.now + PAUSE;
@@ -84,11 +86,15 @@ void worker_accept_resume(struct worker *w)
 
 static void serve(struct worker *w, struct listener *l, int fd)
 {
-	atomic_fetch_add_explicit(&w->setup.limit->active, 1, memory_order_relaxed);
-	if (l->view)
-		splicer_accept(&w->splicer, l->view, fd, l->wildcard ? NULL : &l->address);
-	else
+	_Atomic uint32_t *active = &w->setup.limit->active;
+
+	if (!l->view) {
 		socket_reset(fd);
+		return;
+	}
+	atomic_fetch_add_explicit(active, 1, memory_order_relaxed);
+	if (!splicer_accept(&w->splicer, l->view, fd, l->wildcard ? NULL : &l->address))
+		atomic_fetch_sub_explicit(active, 1, memory_order_relaxed);
 }
 
 /* The last accept has completed: serves what still waits in the queue, and closes. */
@@ -131,9 +137,11 @@ void worker_accepted(struct worker *w, const struct ring_completion *completion)
 		return;
 	}
 	/* Beyond a client that went away, an error is a shortage, or better met as one than spun on. */
-	if (room(w) == 0 || (result < 0 && result != -ECANCELED && result != -ECONNABORTED &&
-			     result != -EINTR && result != -EAGAIN))
-		pause_accepting(w);
+	if (result < 0 && result != -ECANCELED && result != -ECONNABORTED && result != -EINTR &&
+	    result != -EAGAIN)
+		pause_accepting(w, true);
+	else if (room(w) == 0)
+		pause_accepting(w, false);
 	else if (l->accepting && l->multishot && room(w) <= ACCEPT_MARGIN)
 		accept_cancel(w, l);
 	worker_accept_arm(w, l);

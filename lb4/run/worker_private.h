@@ -37,6 +37,7 @@ struct worker {
 	nsec_t lines_due;	  /* when they are passed on */
 	uint32_t line_count;	  /* for sampling */
 	bool paused;		  /* accepting is */
+	bool shortage;		  /* … for want of descriptors, until resume_at */
 	nsec_t resume_at;	  /* when a paused worker looks again */
 	nsec_t trim_at;		  /* when the ring may give memory back */
 	bool stopping;

@@ -217,17 +217,12 @@ uint64_t bench_ended(const struct bench *b, enum end_reason reason)
 
 bool bench_serve(struct bench *b, struct fake_socket *client)
 {
-	uint64_t refused = bench_ended(b, END_RESOURCES);
-	uint32_t active = splicer_active(&b->splicer);
+	bool taken = splicer_accept(&b->splicer, snapshot_find(b->splicer.snapshot, b->service),
+				    client->fd, NULL);
 
-	splicer_accept(&b->splicer, snapshot_find(b->splicer.snapshot, b->service), client->fd,
-		       NULL);
 	b->n_accepted++;
-	if (splicer_active(&b->splicer) == active && bench_ended(b, END_RESOURCES) > refused) {
-		b->n_refused++;
-		return false;
-	}
-	return true;
+	b->n_refused += !taken;
+	return taken;
 }
 
 struct fake_socket *bench_accept(struct bench *b, unsigned first)

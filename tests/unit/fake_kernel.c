@@ -106,6 +106,28 @@ struct fake_socket *fake_client(const struct address *peer)
 	return s;
 }
 
+struct fake_socket *fake_listener(void)
+{
+	struct fake_socket *s = socket_make(false);
+
+	s->listening = true;
+	return s;
+}
+
+struct fake_socket *fake_arrive(struct fake_socket *listener)
+{
+	static uint16_t port;
+	const struct address peer = {
+		.ip = {[10] = 0xff, 0xff, 10, 0, 0, 2},
+		.port = ++port,
+	};
+
+	if (listener->n_arrived == 0 || fake.n_open >= fake.sockets_max)
+		return NULL;
+	listener->n_arrived--;
+	return fake_client(&peer);
+}
+
 void fake_write(struct fake_socket *s, uint64_t size)
 {
 	if (!s->dead && !s->closed && !s->fin)
@@ -215,6 +237,16 @@ bool socket_is_dead(int fd)
 	return fake_find(fd)->dead;
 }
 
+int socket_accept_pending(int fd)
+{
+	struct fake_socket *listener = fake_find(fd), *client = fake_arrive(listener);
+
+	assert_true(listener->listening);
+	if (client)
+		return client->fd;
+	return listener->n_arrived ? fake.new_error : -EAGAIN;
+}
+
 void socket_shutdown(int fd)
 {
 	struct fake_socket *s = fake_find(fd);
@@ -232,6 +264,10 @@ void socket_close(int fd)
 	if (fd < 0)
 		return;
 	s = fake_find(fd);
+	if (s->listening) {
+		close_socket(s);
+		return;
+	}
 	if (!s->shut)
 		check_fin(s);
 	fake_check(s->read == s->written, "descriptor %d is closed with bytes unread: a reset", fd);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The kernel as the splicer sees it: the functions of io/ring.h and io/socket.h, in memory. A test
+ * The kernel as a worker sees it: the functions of io/ring.h and io/socket.h, in memory. A test
  * that links this file brings their definitions along, so that none is taken from lb4/io.
  *
  * Each socket has a peer, which the test plays. Byte i of what the peer of socket `fd` writes is
@@ -32,17 +32,20 @@ enum fake_kind {
 	FAKE_RECEIVE,
 	FAKE_SEND,
 	FAKE_WATCH,
+	FAKE_ACCEPT,
 	FAKE_KINDS,
 };
 
 struct fake_socket {
 	int fd;
-	bool ours;	/* made by socket_new() */
-	int outcome;	/* of a connect: 0, -errno or FAKE_HANG */
-	bool connected; /* and so may be received from and sent to */
-	bool closed;	/* by the splicer … */
-	bool reset;	/* … with RST */
-	unsigned n_ops; /* pending operations, completions not yet taken included */
+	bool listening;
+	unsigned n_arrived; /* clients that wait to be accepted */
+	bool ours;	    /* made by socket_new() */
+	int outcome;	    /* of a connect: 0, -errno or FAKE_HANG */
+	bool connected;	    /* and so may be received from and sent to */
+	bool closed;	    /* by the splicer … */
+	bool reset;	    /* … with RST */
+	unsigned n_ops;	    /* pending operations, completions not yet taken included */
 	bool busy[FAKE_KINDS];
 	int inject[FAKE_KINDS]; /* the next operation of the kind completes with this, if not 0 */
 	struct address peer;
@@ -116,6 +119,9 @@ struct fake_socket *fake_socket_of(int fd);
 
 /* An accepted socket of a client at `peer`. */
 struct fake_socket *fake_client(const struct address *peer);
+
+/* A listening socket; `n_arrived` is for the test to raise. */
+struct fake_socket *fake_listener(void);
 
 /* What a peer does. On a dead or closed socket nothing happens. */
 void fake_write(struct fake_socket *s, uint64_t size);

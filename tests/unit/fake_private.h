@@ -11,5 +11,8 @@
 			fail_msg(__VA_ARGS__);                                                     \
 	} while (0)
 
+/* Takes the first client of a listener, unless descriptors are short; NULL: none. */
+struct fake_socket *fake_arrive(struct fake_socket *listener);
+
 /* The open socket with this descriptor. */
 struct fake_socket *fake_find(int fd);

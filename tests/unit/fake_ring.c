@@ -21,6 +21,7 @@ struct fake_op {
 	struct fake_socket *socket;
 	uint64_t token;
 	bool cancelled;
+	bool multishot;
 	const uint8_t *data; /* of a send */
 	size_t size;
 	uint64_t from;	   /* of a receive: offset of its bytes */
@@ -42,7 +43,8 @@ static struct fake_op *op_start(enum fake_kind kind, int fd, uint64_t token)
 			   "token %llx is pending already", (unsigned long long)token);
 	fake_check(token, "token 0 is the ring's own");
 	fake_check(!s->busy[kind], "a second operation of kind %d on descriptor %d", kind, fd);
-	fake_check(s->connected || kind == FAKE_CONNECT, "descriptor %d is not connected", fd);
+	fake_check(s->connected || kind == FAKE_CONNECT || s->listening,
+		   "descriptor %d is not connected", fd);
 
 	op = calloc(1, sizeof(*op));
 	assert_non_null(op);
@@ -76,6 +78,15 @@ void ring_connect(struct ring *r, int fd, const struct sockaddr_storage *address
 	client->partner = s;
 	s->partner = client;
 	fake.on_connect(s);
+}
+
+void ring_accept(struct ring *r, int fd, bool multishot, uint64_t token)
+{
+	struct fake_op *op = op_start(FAKE_ACCEPT, fd, token);
+
+	(void)r;
+	fake_check(op->socket->listening, "descriptor %d does not listen", fd);
+	op->multishot = multishot;
 }
 
 void ring_receive(struct ring *r, int fd, uint64_t token)
@@ -251,6 +262,17 @@ static bool run_watch(struct fake_op *op)
 	return true;
 }
 
+static bool run_accept(struct fake_op *op)
+{
+	struct fake_socket *listener = op->socket, *client = fake_arrive(listener);
+
+	if (!client && listener->n_arrived == 0)
+		return false;
+	op->result = client ? client->fd : fake.new_error;
+	op->more = client && op->multishot;
+	return true;
+}
+
 /* An error that has nothing to do with the peer, and passes. */
 static bool run_passing_error(struct fake_op *op)
 {
@@ -271,10 +293,8 @@ static bool run_passing_error(struct fake_op *op)
 static bool run(struct fake_op *op)
 {
 	static bool (*const runs[])(struct fake_op *) = {
-		[FAKE_CONNECT] = run_connect,
-		[FAKE_RECEIVE] = run_receive,
-		[FAKE_SEND] = run_send,
-		[FAKE_WATCH] = run_watch,
+		[FAKE_CONNECT] = run_connect, [FAKE_RECEIVE] = run_receive, [FAKE_SEND] = run_send,
+		[FAKE_WATCH] = run_watch,     [FAKE_ACCEPT] = run_accept,
 	};
 
 	if (op->cancelled && (fake.race == FAKE_CANCEL_WINS ||
@@ -292,20 +312,20 @@ static bool run(struct fake_op *op)
 
 static void post_if_done(struct fake_op *op)
 {
-	struct fake_op *told;
+	while (run(op)) {
+		struct fake_op *told;
 
-	if (!run(op))
-		return;
-	if (!op->more) {
-		list_unlink(&op->node);
-		list_append(&fake.posted, &op->node);
-		return;
+		if (!op->more) {
+			list_unlink(&op->node);
+			list_append(&fake.posted, &op->node);
+			return;
+		}
+		told = malloc(sizeof(*told));
+		assert_non_null(told);
+		*told = *op;
+		list_append(&fake.posted, &told->node);
+		op->more = false;
 	}
-	told = malloc(sizeof(*told));
-	assert_non_null(told);
-	*told = *op;
-	list_append(&fake.posted, &told->node);
-	op->more = false;
 }
 
 static void run_newest_first(void)

@@ -199,6 +199,21 @@ static void the_budget_is_used_up(void **state)
 			 3);
 }
 
+static void the_budget_ends_in_a_pause(void **state)
+{
+	struct bench *b = *state;
+	struct fake_socket *client;
+
+	b->settings.connect_budget = b->settings.connect_timeout = 100 * NSEC_PER_MSEC;
+	bench_publish(b, true);
+	b->outcome[0] = -ECONNREFUSED;
+	client = bench_accept(b, 0);
+	bench_pass(b, NSEC_PER_SEC);
+	bench_expect_end(b, client, END_CONNECT_FAILED);
+	assert_int_equal(counter_read(backend_counters(b, 0)->connections), 1);
+	assert_int_equal(retries(b), 0);
+}
+
 static void the_only_backend_restarts(void **state)
 {
 	struct bench *b = *state;
@@ -249,6 +264,31 @@ static void a_backend_leaves_while_connecting(void **state)
 	assert_int_equal(b->n_evidence, 0);
 	assert_int_equal(counter_read(backend_counters(b, 0)->connect_failures), 0);
 	assert_int_equal(counter_read(backend_counters(b, 0)->connects), 0);
+}
+
+/* Backends that come and go cannot make a connection forget how often it tried. */
+static void backends_leave_again_and_again(void **state)
+{
+	struct bench *b = *state;
+	struct fake_socket *client;
+
+	b->settings.tries = 8;
+	bench_publish(b, true);
+	b->outcome[0] = b->outcome[1] = FAKE_HANG;
+	client = bench_accept(b, 0);
+	for (int i = 0; i < 40; i++) {
+		unsigned now = bench_backend(client->partner);
+
+		b->eligible[now] = false;
+		b->eligible[!now] = true;
+		bench_publish(b, true);
+		splicer_leave_backend(&b->splicer, b->backends[now], END_NONE);
+		bench_settle(b);
+		assert_int_equal(bench_backend(client->partner), !now);
+		bench_pass(b, 100 * NSEC_PER_MSEC);
+	}
+	bench_pass(b, NSEC_PER_SEC);
+	bench_expect_end(b, client, END_CONNECT_FAILED);
 }
 
 static void a_backend_leaves_while_established(void **state)
@@ -457,9 +497,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(no_answer_goes_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_cancel_comes_too_late, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_budget_is_used_up, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_budget_ends_in_a_pause, setup_single, teardown),
 		cmocka_unit_test_setup_teardown(the_only_backend_restarts, setup_single, teardown),
 		cmocka_unit_test_setup_teardown(nobody_is_eligible, setup_single, teardown),
 		cmocka_unit_test_setup_teardown(a_backend_leaves_while_connecting, setup, teardown),
+		cmocka_unit_test_setup_teardown(backends_leave_again_and_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_backend_leaves_while_established, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(the_service_goes_while_connecting, setup, teardown),

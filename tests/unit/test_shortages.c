@@ -8,6 +8,7 @@
 
 #define N_SLOTS	  600u
 #define N_BUFFERS 4
+#define N_MANY	  100000u /* more than the stack could hold */
 
 static int setup(void **state)
 {
@@ -34,6 +35,35 @@ static void finish(struct bench *b, struct fake_socket *client)
 	bench_expect_end(b, client, END_DONE);
 }
 
+static void descriptors_come_back(void **state)
+{
+	static const int errors[] = {-EMFILE, -ENFILE, -ENOBUFS, -ENOMEM};
+	struct bench *b = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+		struct fake_socket *established, *waiting[3];
+
+		fake.new_error = errors[i];
+		fake.sockets_max = SIZE_MAX;
+		established = bench_accept(b, 0);
+		fake.sockets_max = fake.n_open + 1;
+		for (unsigned j = 0; j < 3; j++) {
+			waiting[j] = bench_accept(b, 0);
+			assert_true(is_waiting(b, waiting[j]));
+			assert_null(waiting[j]->partner);
+		}
+		/* Two descriptors come free, of three that are missing one. */
+		fake.sockets_max = fake.n_open;
+		finish(b, established);
+		assert_true(waiting[0]->partner->connected);
+		assert_true(waiting[1]->partner->connected);
+		assert_true(is_waiting(b, waiting[2]));
+		finish(b, waiting[1]);
+		finish(b, waiting[2]);
+		finish(b, waiting[0]);
+	}
+}
+
 static void descriptors_do_not_come_back(void **state)
 {
 	struct bench *b = *state;
@@ -47,6 +77,58 @@ static void descriptors_do_not_come_back(void **state)
 	bench_expect_end(b, client, END_RESOURCES);
 	assert_int_equal(b->n_evidence, 0);
 	assert_int_equal(counter_read(b->backends[0]->counters[1].connections), 0);
+}
+
+/* Whoever waited long chooses among those that may be chosen now. */
+static void a_backend_leaves_while_waiting(void **state)
+{
+	struct bench *b = *state;
+	struct fake_socket *established = bench_accept(b, 1), *waiting;
+
+	fake.sockets_max = fake.n_open + 1;
+	waiting = bench_accept(b, 0);
+	assert_true(is_waiting(b, waiting));
+	b->eligible[0] = false;
+	bench_publish(b, true);
+	splicer_leave_backend(&b->splicer, b->backends[0], END_BACKEND_DOWN);
+	finish(b, established);
+	assert_int_equal(bench_backend(waiting->partner), 1);
+	assert_int_equal(bench_connection(b, waiting)->n_tries, 1);
+	assert_int_equal(counter_read(b->service->counters[1].retries), 0);
+	finish(b, waiting);
+}
+
+/* Other workers and threads make room without a word. */
+static void descriptors_come_from_elsewhere(void **state)
+{
+	struct bench *b = *state;
+	struct fake_socket *first, *second;
+
+	fake.sockets_max = 0;
+	first = bench_accept(b, 0);
+	second = bench_accept(b, 0);
+	bench_pass(b, NSEC_PER_SEC);
+	fake.sockets_max = fake.n_open + 2;
+	bench_pass(b, 250 * NSEC_PER_MSEC);
+	finish(b, first);
+	finish(b, second);
+}
+
+/* However many wait, they end one after the other and not inside each other. */
+static void the_service_goes_while_many_wait(void **state)
+{
+	struct bench *b = bench_new(1, N_MANY, N_BUFFERS);
+	struct fake_socket *established = bench_accept(b, 0);
+
+	(void)state;
+	fake.sockets_max = 0;
+	for (unsigned i = 1; i < N_MANY; i++)
+		bench_serve(b, bench_client(b, 0));
+	assert_int_equal(splicer_active(&b->splicer), N_MANY);
+	bench_publish(b, false);
+	finish(b, established);
+	assert_int_equal(bench_ended(b, END_NO_BACKEND), N_MANY - 1);
+	bench_free(b);
 }
 
 static void a_connection_waits_after_a_failed_try(void **state)
@@ -183,7 +265,11 @@ static void a_starving_connection_ends(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(descriptors_come_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(descriptors_do_not_come_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(descriptors_come_from_elsewhere, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_backend_leaves_while_waiting, setup, teardown),
+		cmocka_unit_test(the_service_goes_while_many_wait),
 		cmocka_unit_test_setup_teardown(a_connection_waits_after_a_failed_try, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(slots_run_out, setup, teardown),
