@@ -20,6 +20,7 @@
 #include "list.h"
 
 #define ACCEPT_RETRY (100 * NSEC_PER_MSEC)
+#define CLOSE_TIME   (500 * NSEC_PER_MSEC) /* for answers under way */
 
 struct http_server {
 	struct http_server_options options;
@@ -246,18 +247,25 @@ int http_server_open(const struct http_server_options *options, int listen_fd_ta
 	return 0;
 }
 
+/* Nobody else turns the loop by now. */
+static void finish_answers(struct http_server *s)
+{
+	struct pollfd p = {.fd = s->epoll_fd, .events = POLLIN};
+	nsec_t end = nsec_add(clock_now(), CLOSE_TIME);
+
+	while (s->exchanges.n_answers && clock_now() < end) {
+		poll(&p, 1, 10);
+		MHD_run(s->mhd);
+	}
+}
+
 struct http_server *http_server_close(struct http_server *s)
 {
 	if (!s)
 		return NULL;
 	if (s->mhd) {
-		struct pollfd p = {.fd = s->epoll_fd, .events = POLLIN};
-
 		set_listening(s, false);
-		for (int i = 0; i < 50 && s->exchanges.n_answers; i++) {
-			poll(&p, 1, 10);
-			MHD_run(s->mhd);
-		}
+		finish_answers(s);
 		MHD_stop_daemon(s->mhd);
 	}
 	closep(&s->epoll_fd);

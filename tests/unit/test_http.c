@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -20,7 +21,7 @@
 
 #define BODY_MAX	20000
 #define CONNECTIONS_MAX 4
-#define STREAM_SIZE	300000
+#define STREAM_SIZE	3000000 /* more than a socket holds */
 #define REQUEST_TIME	(200 * NSEC_PER_MSEC)
 
 /* --- Handlers, and the server under test --- */
@@ -448,14 +449,15 @@ static void slow_clients_stall_nobody(void **state)
 /* A byte now and then does not prolong a request's time. */
 static void trickling_does_not_help(void **state)
 {
-	static const char request[] = "GET /v1/echo HTTP/1.1\r\nX-Trickle: yes\r\n";
+	static const char request[] = "GET /v1/echo HTTP/1.1\r\nX-Trickle: ";
 	struct fixture *f = *state;
 	struct http_client c;
 	nsec_t begun = clock_now();
 	size_t i = 0;
 
 	http_client_open(&c, f->path);
-	while (http_client_send(&f->pump, &c, &request[i % strlen(request)], 1)) {
+	assert_true(http_client_send(&f->pump, &c, request, strlen(request)));
+	while (http_client_send(&f->pump, &c, "x", 1)) {
 		nsec_t next = clock_now() + REQUEST_TIME / 10;
 
 		assert_true(clock_now() - begun < 20 * REQUEST_TIME);
@@ -503,10 +505,11 @@ static void unread_answers_do_not_spin(void **state)
 static void clients_wait_their_turn(void **state)
 {
 	struct fixture *f = *state;
-	struct http_client c[CONNECTIONS_MAX];
+	struct http_client c[CONNECTIONS_MAX + 1];
 
 	for (size_t i = 0; i < ARRAY_SIZE(c); i++)
 		http_client_open(&c[i], f->path);
+	/* The one that waits makes nobody spin. */
 	assert_true(pump_idle(&f->pump, 1000) < 1000);
 	/* Served once one of the silent ones has been ended. */
 	assert_int_equal(http_request_once(&f->pump, f->path, "GET", "/v1/echo", NULL, NULL), 200);
@@ -544,19 +547,52 @@ static void serves_without_descriptors(void **state)
 	http_client_deinit(&waiting);
 }
 
+/* Another process that asks, reads once `go` is closed, and exits 0 when it got everything. */
+static pid_t slow_reader(const char *path, int go[2])
+{
+	static const char request[] = "GET /v1/stream HTTP/1.1\r\nHost: x\r\n\r\n";
+	static char answer[2 * STREAM_SIZE];
+	struct http_client c;
+	size_t size = 0;
+	ssize_t n;
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	close(go[1]);
+	http_client_open(&c, path);
+	if (send(c.fd, request, strlen(request), MSG_NOSIGNAL) < 0 || read(go[0], answer, 1) != 0)
+		_exit(1);
+	fcntl(c.fd, F_SETFL, 0); /* blocking */
+	while ((n = read(c.fd, answer + size, sizeof(answer) - size)) > 0)
+		size += (size_t)n;
+	_exit(size > STREAM_SIZE && !memcmp(answer + size - 5, "0\r\n\r\n", 5) ? 0 : 2);
+}
+
+static bool stream_begun(void *context)
+{
+	(void)context;
+	return n_streams == 1;
+}
+
 static void closing_delivers_answers(void **state)
 {
-	static const char request[] = "GET /v1/echo HTTP/1.1\r\nHost: x\r\n\r\n";
 	struct fixture *f = *state;
-	struct http_client c;
+	int go[2], status;
+	pid_t pid;
 
-	http_client_open(&c, f->path);
-	assert_true(http_client_send(&f->pump, &c, request, strlen(request)));
-	while (pump_idle(&f->pump, 1))
-		;
+	assert_int_equal(pipe(go), 0);
+	pid = slow_reader(f->path, go);
+	assert_true(pid > 0);
+	assert_true(pump_until(&f->pump, stream_begun, NULL));
+	/* The answer is more than the socket takes. */
+	assert_true(pump_idle(&f->pump, 1000) < 1000);
+	close(go[0]);
+	close(go[1]);
 	f->server = http_server_close(f->server);
-	assert_int_equal(http_client_answer(&f->pump, &c, NULL), 200);
-	http_client_deinit(&c);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 /* --- The socket --- */

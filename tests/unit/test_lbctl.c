@@ -50,8 +50,6 @@ static int setup(void **state)
 	snprintf(f->file, sizeof(f->file), "%s/file.yaml", f->directory);
 	assert_int_equal(control_start(&f->fake.daemon, f->socket, &f->control), 0);
 	setenv("LB4_SOCKET", f->socket, 1);
-	/* Proxies are not for Unix sockets. */
-	setenv("http_proxy", "http://192.0.2.1:1", 1);
 	*state = f;
 	return 0;
 }
@@ -418,6 +416,7 @@ static void tells_refusals(void **state)
 		{"undrain web web3", "lbctl: the backend is disabled, not draining\n"},
 		{"table .. --json", "there is no service \"..\""},
 		{"remove web a/b", "lbctl: "},
+		{"remove .. web1", "../web1 is not there"},
 		{"remove web %2e", "web/%2e is not there"},
 		{"check /nonexistent/file", "lbctl: cannot open /nonexistent/file: No such file"},
 	};
