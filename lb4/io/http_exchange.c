@@ -77,6 +77,22 @@ struct query_check {
 	uint32_t seen; /* a bit for each parameter the route takes */
 };
 
+static void refuse_parameter(struct exchange *e, const char *name, const char *const *known)
+{
+	const char *near = text_nearest(name, known);
+	char error[HTTP_HINT_MAX], hint[HTTP_HINT_MAX];
+	int length;
+
+	snprintf(error, sizeof(error), "unknown parameter \"%s\"", name);
+	length = snprintf(hint, sizeof(hint), "%s%s%s%.200s takes %s",
+			  near ? "did you mean \"" : "", near ? near : "", near ? "\"? " : "",
+			  e->path, known[0] ? "" : "no parameters");
+	for (size_t i = 0; known[i] && length < HTTP_HINT_MAX; i++)
+		length += snprintf(hint + length, sizeof(hint) - (size_t)length, "%s%s",
+				   i ? ", " : "", known[i]);
+	refuse(e, MHD_HTTP_BAD_REQUEST, error, hint);
+}
+
 static enum MHD_Result check_parameter(void *context, enum MHD_ValueKind kind, const char *name,
 				       const char *value)
 {
@@ -84,36 +100,24 @@ static enum MHD_Result check_parameter(void *context, enum MHD_ValueKind kind, c
 	struct query_check *check = context;
 	struct exchange *e = check->exchange;
 	const char *const *known = e->route->query ? e->route->query : none;
-	char hint[HTTP_HINT_MAX] = "", error[HTTP_HINT_MAX];
-	const char *near;
-	size_t i, length = 0;
+	char error[HTTP_HINT_MAX];
+	size_t i = 0;
 
 	(void)kind;
 	(void)value;
-	for (i = 0; known[i]; i++)
-		if (!strcmp(known[i], name))
-			break;
-	if (known[i]) {
-		assert(i < 32);
-		if (!(check->seen & 1u << i)) {
-			check->seen |= 1u << i;
-			return MHD_YES;
-		}
-		snprintf(error, sizeof(error), "the parameter \"%s\" is given twice", name);
-		refuse(e, MHD_HTTP_BAD_REQUEST, error, NULL);
+	while (known[i] && strcmp(known[i], name))
+		i++;
+	if (!known[i]) {
+		refuse_parameter(e, name, known);
 		return MHD_NO;
 	}
-	snprintf(error, sizeof(error), "unknown parameter \"%s\"", name);
-	near = text_nearest(name, known);
-	if (near)
-		length += (size_t)snprintf(hint, sizeof(hint), "did you mean \"%s\"? ", near);
-	length += (size_t)snprintf(hint + length, sizeof(hint) - length, "%s takes ", e->path);
-	for (i = 0; known[i] && length < sizeof(hint); i++)
-		length += (size_t)snprintf(hint + length, sizeof(hint) - length, "%s%s",
-					   i ? ", " : "", known[i]);
-	if (i == 0 && length < sizeof(hint))
-		snprintf(hint + length, sizeof(hint) - length, "no parameters");
-	refuse(e, MHD_HTTP_BAD_REQUEST, error, hint);
+	assert(i < 32);
+	if (!(check->seen & 1u << i)) {
+		check->seen |= 1u << i;
+		return MHD_YES;
+	}
+	snprintf(error, sizeof(error), "the parameter \"%s\" is given twice", name);
+	refuse(e, MHD_HTTP_BAD_REQUEST, error, NULL);
 	return MHD_NO;
 }
 
@@ -213,6 +217,8 @@ static bool body_reserve(struct exchange *e, size_t size)
 		return true;
 	while (wanted <= size)
 		wanted *= 2;
+	if (wanted > all->options->body_max)
+		wanted = all->options->body_max + 1;
 	if (all->bodies_size + (wanted - e->body_allocated) > all->options->bodies_max)
 		return false;
 	grown = realloc(e->body, wanted);

@@ -42,8 +42,6 @@ struct http_connection {
 	nsec_t deadline;
 };
 
-/* --- Connections --- */
-
 static void arm(struct http_server *s, struct http_connection *c)
 {
 	c->deadline = nsec_add(s->now, s->options.request_time);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* io/http_*: routing by table, and the server over a real Unix socket, on one thread. */
+/* io/http_server and io/unix_socket: client and server on one thread. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -23,8 +23,6 @@
 #define CONNECTIONS_MAX 4
 #define STREAM_SIZE	3000000 /* more than a socket holds */
 #define REQUEST_TIME	(200 * NSEC_PER_MSEC)
-
-/* --- Handlers, and the server under test --- */
 
 static void answer_text(struct http_response *ret, const char *text)
 {
@@ -128,7 +126,7 @@ static int setup(void **state)
 		.connections_max = CONNECTIONS_MAX,
 		.header_max = 8192,
 		.body_max = BODY_MAX,
-		.bodies_max = 2 * 32768,
+		.bodies_max = 2 * (BODY_MAX + 1), /* two of the largest */
 		.request_time = REQUEST_TIME,
 	};
 	struct fixture *f = calloc(1, sizeof(*f));
@@ -159,94 +157,6 @@ static int teardown(void **state)
 	free(f);
 	return 0;
 }
-
-/* --- Routing --- */
-
-static void finds_routes(void **state)
-{
-	static const struct {
-		const char *method, *path;
-		enum http_route_found found;
-		size_t route;
-		const char *a, *b;
-	} cases[] = {
-		{"GET", "/v1/echo", HTTP_ROUTE_FOUND, 0},
-		{"HEAD", "/v1/echo", HTTP_ROUTE_FOUND, 0},
-		{"POST", "/v1/echo", HTTP_ROUTE_FOUND, 1},
-		{"DELETE", "/v1/things/x/parts/yy", HTTP_ROUTE_FOUND, 4, "x", "yy"},
-		{"POST", "/v1/things/x/parts/y/drain", HTTP_ROUTE_FOUND, 5, "x", "y"},
-		{"HEAD", "/v1/things/x/parts/y", HTTP_ROUTE_NO_METHOD},
-		{"PUT", "/v1/echo", HTTP_ROUTE_NO_METHOD},
-		{"get", "/v1/echo", HTTP_ROUTE_NO_METHOD},
-		{"GET", "/v1/echo/", HTTP_ROUTE_NO_PATH},
-		{"GET", "//v1/echo", HTTP_ROUTE_NO_PATH},
-		{"GET", "v1/echo", HTTP_ROUTE_NO_PATH},
-		{"GET", "/v1/ech", HTTP_ROUTE_NO_PATH},
-		{"GET", "/v1", HTTP_ROUTE_NO_PATH},
-		{"GET", "/", HTTP_ROUTE_NO_PATH},
-		{"GET", "", HTTP_ROUTE_NO_PATH},
-		{"OPTIONS", "*", HTTP_ROUTE_NO_PATH},
-		{"DELETE", "/v1/things//parts/y", HTTP_ROUTE_NO_PATH},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct http_segment values[HTTP_PLACEHOLDERS_MAX] = {};
-		const struct http_route *route = NULL;
-		enum http_route_found found = http_route_find(
-			routes, ARRAY_SIZE(routes), cases[i].method, cases[i].path, &route, values);
-
-		if (found != cases[i].found)
-			fail_msg("%s %s", cases[i].method, cases[i].path);
-		if (found != HTTP_ROUTE_FOUND)
-			continue;
-		assert_ptr_equal(route, &routes[cases[i].route]);
-		if (!cases[i].a)
-			continue;
-		assert_int_equal(http_route_placeholder(route, "a"), 0);
-		assert_int_equal(http_route_placeholder(route, "b"), 1);
-		assert_int_equal(http_route_placeholder(route, "c"), -1);
-		assert_int_equal(values[0].length, strlen(cases[i].a));
-		assert_memory_equal(values[0].text, cases[i].a, values[0].length);
-		assert_int_equal(values[1].length, strlen(cases[i].b));
-		assert_memory_equal(values[1].text, cases[i].b, values[1].length);
-	}
-}
-
-static void hints_at_routes(void **state)
-{
-	static const struct {
-		const char *path, *hint;
-	} cases[] = {
-		{"/v1/ecko", "did you mean \"/v1/echo\"? /v1/ has: echo, stream, things"},
-		{"/v1/zzzzzz", "/v1/ has: echo, stream, things"},
-		{"/v1", "/v1/ has: echo, stream, things"},
-		{"/", "/ has: v1"},
-		{"", "/ has: v1"},
-		{"*", "/ has: v1"},
-		{"/v2/echo", "did you mean \"/v1\"? / has: v1"},
-		{"/v1/echo/more", "nothing lies below this path"},
-		{"/v1/things/x", "/v1/things/x/ has: parts"},
-		{"/v1/things/x/parts/y/drian", "did you mean \"/v1/things/x/parts/y/drain\"? "
-					       "/v1/things/x/parts/y/ has: drain, disable"},
-	};
-	char hint[HTTP_HINT_MAX], long_path[2000];
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
-		assert_string_equal(
-			http_route_hint(routes, ARRAY_SIZE(routes), cases[i].path, hint),
-			cases[i].hint);
-	memset(long_path, 'x', sizeof(long_path));
-	memcpy(long_path, "/v1/things/", 11);
-	long_path[sizeof(long_path) - 1] = '\0';
-	http_route_hint(routes, ARRAY_SIZE(routes), long_path, hint);
-	assert_int_equal(strlen(hint), HTTP_HINT_MAX - 1);
-	assert_string_equal(http_route_methods(routes, ARRAY_SIZE(routes), "/v1/echo", hint),
-			    "GET, HEAD, POST");
-}
-
-/* --- Requests --- */
 
 static void answers_requests(void **state)
 {
@@ -318,8 +228,6 @@ static void tells_allowed_methods(void **state)
 	assert_non_null(strstr(c.head, "\r\nAllow: GET, HEAD, POST\r\n"));
 	http_client_deinit(&c);
 }
-
-/* --- Limits --- */
 
 /* Sends a body of `size` bytes, announced or in chunks; the status of the answer. */
 static int post_bytes(struct fixture *f, size_t size, bool chunked, bool expect)
@@ -423,8 +331,6 @@ static void ends_garbage(void **state)
 	}
 	assert_int_equal(post_bytes(f, 1, false, false), 200);
 }
-
-/* --- Slow and many clients --- */
 
 static void slow_clients_stall_nobody(void **state)
 {
@@ -595,8 +501,6 @@ static void closing_delivers_answers(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-/* --- The socket --- */
-
 static void sockets_are_private(void **state)
 {
 	struct fixture *f = *state;
@@ -663,8 +567,6 @@ static void impossible_sockets(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(finds_routes),
-		cmocka_unit_test(hints_at_routes),
 		SERVER_TEST(answers_requests),
 		SERVER_TEST(keeps_connections_alive),
 		SERVER_TEST(tells_allowed_methods),

@@ -2,7 +2,6 @@
 /* `drain`, and waiting for its end. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>

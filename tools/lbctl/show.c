@@ -192,18 +192,17 @@ int show_services(struct lbctl *l)
 static void add_state(struct columns *c, const json_t *b)
 {
 	const char *admin = text_at(b, "admin"), *state = text_at(b, "state");
+	enum colour colour = COLOUR_DOUBT; /* unknown */
 	bool down = !strcmp(state, "down");
 
-	if (strcmp(admin, "enabled"))
+	if (down)
+		colour = COLOUR_BAD;
+	else if (!strcmp(state, "up"))
+		colour = COLOUR_GOOD;
+	if (strcmp(admin, "enabled") != 0)
 		columns_add(c, COLOUR_DOUBT, "%s%s", admin, down ? ", down" : "");
-	else if (true_at(b, "braked"))
-		columns_add(c, COLOUR_BAD, "braked");
 	else
-		columns_add(c,
-			    down		   ? COLOUR_BAD
-			    : !strcmp(state, "up") ? COLOUR_GOOD
-						   : COLOUR_DOUBT,
-			    "%s", state);
+		columns_add(c, colour, "%s", true_at(b, "braked") ? "braked" : state);
 }
 
 /* All that is out of the ordinary. */

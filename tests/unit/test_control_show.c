@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* run/control*: what GET shows, over a real Unix socket. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "control_fixture.h"
+
+#include "test.h"
+
+static void shows_status(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(json_decrefp) json_t *a = get(f, "/v1/status"), *b = NULL, *c = NULL;
+	json_t *brake = json_object_get(a, "brake");
+
+	assert_string_equal(text(a, "version"), LB4_VERSION);
+	assert_int_equal(number(a, "pid"), getpid());
+	assert_in_range(number(a, "uptime_ms"), FAKE_AGE / NSEC_PER_MSEC, 193 * 60000);
+	assert_int_equal(number(a, "workers"), 2);
+	assert_string_equal(text(a, "config"), "/etc/lb4/lb4.yaml");
+	assert_int_equal(number(a, "max_connections"), 1000);
+	assert_int_equal(number(a, "active"), 4);
+	assert_int_equal(number(json_object_get(a, "services"), "up"), 2);
+	assert_int_equal(number(json_object_get(a, "services"), "total"), 2);
+	assert_int_equal(number(json_object_get(a, "backends"), "up"), 2);
+	assert_int_equal(number(json_object_get(a, "backends"), "total"), 4);
+	assert_int_equal(json_array_size(brake), 1);
+	assert_string_equal(json_string_value(json_array_get(brake, 0)), "cache");
+	assert_int_equal(number(a, "drift"), 0);
+	assert_null_at(a, "reload_error");
+	assert_int_equal(number(json_object_get(a, "trouble"), "accept_pauses"), 4);
+	assert_int_equal(number(json_object_get(a, "trouble"), "checks_postponed"), 1);
+	assert_false(truth(a, "stopping"));
+	assert_null_at(a, "stop_in_ms");
+
+	/* Nobody eligible: the service is down. Quick mode: no file. */
+	fake_member(&f->fake, "web", "web1")->eligible = false;
+	fake_backend(&f->fake, "web", "web1")->drifted = true;
+	free(take_ptr(f->fake.daemon.config_path));
+	b = get(f, "/v1/status");
+	assert_int_equal(number(json_object_get(b, "services"), "up"), 1);
+	assert_int_equal(number(b, "drift"), 1);
+	assert_null_at(b, "config");
+
+	f->fake.daemon.reload_error = strdup("no such \xff file");
+	daemon_stop(&f->fake.daemon, 30 * NSEC_PER_SEC);
+	c = get(f, "/v1/status");
+	assert_string_equal(text(c, "reload_error"), "no such ? file");
+	assert_true(truth(c, "stopping"));
+	assert_in_range(number(c, "stop_in_ms"), 20000, 30000);
+}
+
+static void shows_services(void **state)
+{
+	_cleanup_(json_decrefp) json_t *a = get(*state, "/v1/services");
+	_cleanup_(json_decrefp) json_t *b = get(*state, "/v1/services?service=cache");
+	json_t *list = json_object_get(a, "services"), *web = json_array_get(list, 0), *settings;
+
+	assert_int_equal(json_array_size(list), 2);
+	assert_string_equal(text(web, "name"), "web");
+	assert_string_equal(json_string_value(json_array_get(json_object_get(web, "listen"), 1)),
+			    "[2001:db8::10]:80");
+	assert_string_equal(text(web, "hash"), "connection");
+	settings = json_object_get(web, "settings");
+	assert_string_equal(text(settings, "connect_timeout"), "1s");
+	assert_string_equal(text(settings, "on_down"), "drain");
+	assert_int_equal(number(settings, "table_size"), 7);
+	assert_int_equal(number(json_object_get(settings, "mask"), "ipv6"), 128);
+	assert_true(truth(json_object_get(settings, "passive"), "enabled"));
+	assert_string_equal(text(json_object_get(web, "check"), "kind"), "tcp");
+	assert_int_equal(number(json_object_get(web, "backends"), "up"), 2);
+	assert_int_equal(number(web, "accepted"), 22);
+	assert_int_equal(number(web, "active"), 4);
+	assert_int_equal(number(json_object_get(web, "ended"), "done"), 14);
+	assert_int_equal(number(json_object_get(web, "ended"), "client-reset"), 2);
+	assert_int_equal(number(json_object_get(web, "ended"), "idle-timeout"), 0);
+	assert_false(truth(web, "brake"));
+
+	list = json_object_get(b, "services");
+	assert_int_equal(json_array_size(list), 1);
+	assert_string_equal(text(json_array_get(list, 0), "name"), "cache");
+	assert_true(truth(json_array_get(list, 0), "brake"));
+}
+
+static void shows_backends(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(json_decrefp) json_t *a = NULL, *b = NULL;
+	json_t *list, *web1, *web2, *web3, *redis1;
+
+	fake_backend(&f->fake, "web", "web2")->health.held = true;
+	fake_backend(&f->fake, "web", "web2")->health.held_until = clock_now() + 9 * NSEC_PER_SEC;
+	fake_backend(&f->fake, "web", "web3")->health.verdict = VERDICT_UNKNOWN;
+	fake_backend(&f->fake, "web", "web3")->health.result_at = 0;
+	a = get(f, "/v1/backends");
+	list = json_object_get(a, "backends");
+	assert_int_equal(json_array_size(list), 4);
+	web1 = json_array_get(list, 0);
+	web2 = json_array_get(list, 1);
+	web3 = json_array_get(list, 2);
+	redis1 = json_array_get(list, 3);
+
+	assert_string_equal(text(web1, "service"), "web");
+	assert_string_equal(text(web1, "name"), "web1");
+	assert_string_equal(text(web1, "address"), "10.0.0.1:8080");
+	assert_int_equal(number(web1, "weight"), 10);
+	assert_string_equal(text(web1, "admin"), "enabled");
+	assert_string_equal(text(web1, "state"), "up");
+	assert_true(truth(web1, "eligible"));
+	assert_false(truth(web1, "braked"));
+	assert_true(json_number_value(json_object_get(web1, "share")) == 1.0);
+	assert_null_at(web1, "why");
+	assert_null_at(web1, "last_error");
+	assert_null_at(web1, "held_for_ms");
+	assert_null_at(web1, "drain_left_ms");
+	assert_in_range(number(web1, "since_ms"), FAKE_AGE / NSEC_PER_MSEC, 193 * 60000);
+	assert_int_equal(number(web1, "check_latency_us"), 350);
+	assert_int_equal(number(web1, "active"), 4);
+	assert_int_equal(number(web1, "connections"), 20);
+	assert_int_equal(number(web1, "connect_failures"), 1);
+	assert_int_equal(number(web1, "instant_resets"), 0);
+	assert_int_equal(number(web1, "bytes_in"), 1200000000);
+	assert_int_equal(number(web1, "bytes_out"), 0);
+	assert_int_equal(number(web1, "connect_us"), 350);
+
+	assert_string_equal(text(web2, "state"), "down");
+	assert_string_equal(text(web2, "why"), "check");
+	assert_string_equal(text(web2, "last_error"), "connection refused");
+	assert_in_range(number(web2, "held_for_ms"), 1, 9000);
+	assert_true(json_number_value(json_object_get(web2, "share")) == 0.0);
+	assert_null_at(web2, "connect_us");
+
+	assert_string_equal(text(web3, "admin"), "disabled");
+	assert_string_equal(text(web3, "state"), "unknown");
+	assert_null_at(web3, "check_latency_us");
+
+	/* Bytes of a server's answer need not be UTF-8. */
+	assert_string_equal(text(redis1, "last_error"), "expected PONG, got ?");
+	assert_true(truth(redis1, "braked"));
+	assert_true(truth(redis1, "eligible"));
+
+	b = get(f, "/v1/backends?service=cache");
+	assert_int_equal(json_array_size(json_object_get(b, "backends")), 1);
+}
+
+static void shows_connections(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(json_decrefp) json_t *a = get(f, "/v1/connections"), *b = NULL, *c = NULL;
+	json_t *list = json_object_get(a, "connections"), *first = json_array_get(list, 0);
+
+	assert_int_equal(json_array_size(list), 3);
+	assert_int_equal(number(first, "id"), 1);
+	assert_string_equal(text(first, "state"), "established");
+	assert_string_equal(text(first, "service"), "web");
+	assert_string_equal(text(first, "backend"), "web1");
+	assert_string_equal(text(first, "client"), "198.51.100.7:40000");
+	assert_string_equal(text(first, "local"), "192.0.2.10:80");
+	assert_string_equal(text(first, "server"), "10.0.0.1:8080");
+	assert_int_equal(number(first, "age_ms"), 125000);
+	assert_int_equal(number(first, "idle_ms"), 20);
+	assert_int_equal(number(first, "bytes_out"), 1500000);
+	assert_null_at(json_array_get(list, 2), "backend");
+	assert_null_at(json_array_get(list, 2), "server");
+	assert_int_equal(number(a, "limit"), 1000);
+	assert_int_equal(number(a, "active"), 4);
+
+	f->fake.n_connections = 5000;
+	b = get(f, "/v1/connections?limit=2000&service=web");
+	assert_int_equal(json_array_size(json_object_get(b, "connections")), 2000);
+	c = get(f, "/v1/connections?service=cache");
+	assert_int_equal(json_array_size(json_object_get(c, "connections")), 0);
+	assert_int_equal(number(c, "active"), 0);
+	json_decref(request(f, "GET", "/v1/connections?limit=10001", NULL, 400));
+	json_decref(request(f, "GET", "/v1/connections?limit=-1", NULL, 400));
+	json_decref(request(f, "GET", "/v1/connections?limit=", NULL, 400));
+	json_decref(request(f, "GET", "/v1/connections?service=wbe", NULL, 404));
+	f->fake.connections_result = -ETIMEDOUT;
+	json_decref(request(f, "GET", "/v1/connections", NULL, 500));
+}
+
+static void explains(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(json_decrefp) json_t *a = NULL, *b = NULL, *c = NULL;
+	json_t *candidates;
+
+	/* Slot 0 is web1's own. */
+	a = get(f, "/v1/explain?service=web&client=198.51.100.7:7000");
+	assert_string_equal(text(a, "service"), "web");
+	assert_string_equal(text(a, "client"), "198.51.100.7:7000");
+	assert_string_equal(text(a, "local"), "192.0.2.10:80");
+	assert_true(truth(a, "local_assumed"));
+	assert_string_equal(text(a, "hash_by"), "connection");
+	assert_string_equal(text(a, "hash"), "0xfedcba9876543210");
+	assert_int_equal(number(a, "slot"), 0);
+	assert_string_equal(text(a, "owner"), "web1");
+	assert_null_at(a, "moved");
+	assert_string_equal(text(a, "backend"), "web1");
+	candidates = json_object_get(a, "candidates");
+	assert_int_equal(json_array_size(candidates), 1);
+	assert_string_equal(text(json_array_get(candidates, 0), "reason"), "owns the slot");
+	assert_int_equal(json_array_size(json_object_get(a, "notes")), 1);
+
+	/* Slot 1 is that of web2, which is down. The address family chooses the local address. */
+	b = get(f, "/v1/explain?service=web&client=[2001:db8::7]:7001");
+	assert_string_equal(text(b, "local"), "[2001:db8::10]:80");
+	assert_string_equal(text(b, "owner"), "web2");
+	assert_string_equal(text(json_object_get(b, "moved"), "why"),
+			    "it is down: connection refused");
+	assert_string_equal(text(b, "backend"), "web1");
+
+	/* Slot 2 is that of web3, which is disabled; a local address of one's own. */
+	c = get(f, "/v1/explain?service=web&client=198.51.100.7:7002&local=203.0.113.1:80");
+	assert_string_equal(text(c, "local"), "203.0.113.1:80");
+	assert_false(truth(c, "local_assumed"));
+	assert_string_equal(text(json_object_get(c, "moved"), "why"), "it is disabled");
+	assert_string_equal(json_string_value(json_array_get(json_object_get(c, "notes"), 0)),
+			    "the service does not listen on the local address given");
+}
+
+static void explains_wildcards(void **state)
+{
+	struct fixture *f = *state;
+	struct live_service *cache = daemon_find_service(&f->fake.daemon, "cache");
+	_cleanup_(json_decrefp) json_t *a = NULL, *b = NULL, *c = NULL;
+	json_t *candidate;
+
+	/* By source the local address does not count. */
+	a = get(f, "/v1/explain?service=cache&client=198.51.100.7:7000");
+	assert_string_equal(text(a, "local"), ":6379");
+	assert_string_equal(text(a, "hash_by"), "source");
+	assert_int_equal(json_array_size(json_object_get(a, "notes")), 1);
+	candidate = json_array_get(json_object_get(a, "candidates"), 0);
+	assert_string_equal(text(candidate, "reason"),
+			    "owns the slot; it failed (expected PONG, got ?), but max_eject "
+			    "keeps it in");
+	/* By connection it does. */
+	cache->settings.hash = HASH_CONNECTION;
+	b = request(f, "GET", "/v1/explain?service=cache&client=198.51.100.7:7000", NULL, 400);
+	assert_non_null(strstr(text(b, "hint"), "local=ADDRESS:PORT"));
+	c = get(f, "/v1/explain?service=cache&client=198.51.100.7:7000&local=10.0.0.1:6379");
+	assert_int_equal(json_array_size(json_object_get(c, "notes")), 0);
+}
+
+static void explains_nobody(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(json_decrefp) json_t *a = NULL;
+
+	fake_member(&f->fake, "web", "web1")->eligible = false;
+	fake_member(&f->fake, "web", "web1")->admin = ADMIN_DRAINING;
+	a = get(f, "/v1/explain?service=web&client=198.51.100.7:7000");
+	assert_null_at(a, "backend");
+	assert_string_equal(text(json_object_get(a, "moved"), "why"), "it is draining");
+	assert_int_equal(json_array_size(json_object_get(a, "candidates")), 0);
+}
+
+static void shows_tables(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(json_decrefp) json_t *a = get(f, "/v1/table?service=web"), *b = NULL, *c = NULL;
+	json_t *slots = json_object_get(a, "slots");
+
+	assert_string_equal(text(a, "service"), "web");
+	assert_int_equal(number(a, "size"), 7);
+	assert_int_equal(json_array_size(slots), 7);
+	for (size_t i = 0; i < 7; i++)
+		assert_string_equal(json_string_value(json_array_get(slots, i)), "web1");
+
+	/* The largest there is, with two owners in turn. */
+	fake_member(&f->fake, "web", "web2")->eligible = true;
+	fake_member(&f->fake, "web", "web3")->eligible = true;
+	fake_table(&f->fake, "web", 655373);
+	b = get(f, "/v1/table?service=web");
+	slots = json_object_get(b, "slots");
+	assert_int_equal(json_array_size(slots), 655373);
+	for (size_t i = 0; i < 655373; i++) {
+		char name[8];
+
+		snprintf(name, sizeof(name), "web%d", (int)(i % 3) + 1);
+		assert_string_equal(json_string_value(json_array_get(slots, i)), name);
+	}
+
+	/* Nobody's slots. */
+	fake_member(&f->fake, "cache", "redis1")->eligible = false;
+	fake_table(&f->fake, "cache", 11);
+	c = get(f, "/v1/table?service=cache");
+	assert_true(json_is_null(json_array_get(json_object_get(c, "slots"), 10)));
+}
+
+/* A table that is being read outlives what it shows. */
+static void tables_outlive_changes(void **state)
+{
+	static const char request_text[] = "GET /v1/table?service=web HTTP/1.1\r\nHost: x\r\n\r\n";
+	struct fixture *f = *state;
+	struct http_client c;
+	char *error = NULL;
+	_cleanup_(freep) char *body = NULL;
+	_cleanup_(json_decrefp) json_t *a = NULL;
+
+	fake_member(&f->fake, "web", "web3")->eligible = true;
+	fake_table(&f->fake, "web", 655373);
+	http_client_open(&c, f->path);
+	assert_true(http_client_send(&f->pump, &c, request_text, strlen(request_text)));
+	pump_idle(&f->pump, 1000);
+	assert_int_equal(daemon_remove_backend(&f->fake.daemon, "web", "web3", &error), 0);
+	fake_table(&f->fake, "web", 7);
+	assert_int_equal(http_client_answer(&f->pump, &c, &body), 200);
+	a = json_loads(body, 0, NULL);
+	assert_int_equal(json_array_size(json_object_get(a, "slots")), 655373);
+	assert_string_equal(json_string_value(json_array_get(json_object_get(a, "slots"), 655370)),
+			    "web3");
+	http_client_deinit(&c);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		CONTROL_TEST(shows_status),
+		CONTROL_TEST(shows_services),
+		CONTROL_TEST(shows_backends),
+		CONTROL_TEST(shows_connections),
+		CONTROL_TEST(explains),
+		CONTROL_TEST(explains_wildcards),
+		CONTROL_TEST(explains_nobody),
+		CONTROL_TEST(shows_tables),
+		CONTROL_TEST(tables_outlive_changes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
