@@ -29,7 +29,6 @@ struct client *client_new(const char *socket_path)
 	if (!c->curl)
 		return client_free(c);
 	curl_easy_setopt(c->curl, CURLOPT_UNIX_SOCKET_PATH, socket_path);
-	curl_easy_setopt(c->curl, CURLOPT_PROXY, "");	   /* whatever the environment says */
 	curl_easy_setopt(c->curl, CURLOPT_PATH_AS_IS, 1L); /* ".." is no name, let it say so */
 	curl_easy_setopt(c->curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(c->curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
