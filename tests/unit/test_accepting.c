@@ -175,6 +175,26 @@ static void all_are_served(void **state)
 	assert_int_equal(pauses(stage), 0);
 }
 
+/* A connection is accepted where its listener is bound, or has to be asked. */
+static void the_local_address_is_known(void **state)
+{
+	struct stage *stage = *state;
+	const struct address bound = {.ip = {[10] = 0xff, 0xff, 192, 0, 2, 1}, .port = 443};
+
+	stage->socket->n_arrived = 1;
+	settle(stage);
+	stage->listener->wildcard = false;
+	stage->listener->address = bound;
+	stage->socket->n_arrived = 1;
+	settle(stage);
+	assert_int_equal(active(stage), 2);
+	for (uint32_t i = 0; i < 2; i++) {
+		struct connection *c = slots_at(&stage->worker->splicer.connections, i);
+
+		assert_int_equal(c->local.port, i ? 443 : 80);
+	}
+}
+
 static void end_one(struct stage *stage)
 {
 	struct connection *c;
@@ -325,6 +345,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(all_are_served, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_local_address_is_known, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_limit_holds, setup, teardown),
 		cmocka_unit_test_setup_teardown(others_make_room, setup, teardown),
 		cmocka_unit_test_setup_teardown(few_at_a_time_near_the_limit, setup, teardown),

@@ -128,6 +128,29 @@ static void with_bytes_taken_after_all(void **state)
 	assert_int_equal(server->accepted, 500);
 }
 
+/* Nothing else that befalls the lost socket matters any more. */
+static void while_waiting_for_operations(void **state)
+{
+	struct bench *b = *state;
+	struct fake_socket *client = bench_accept(b, 0), *server = client->partner;
+
+	fake_set_room(server, 0);
+	fake_write(client, 500);
+	bench_settle(b);
+	server->inject[FAKE_SEND] = -EPIPE;
+	fake.chaos = true; /* the receive takes its time */
+	while (bench_connection(b, client)->state != CONNECTION_LOST)
+		bench_step(b);
+	assert_true(fake_is_pending(server, FAKE_RECEIVE));
+	splicer_leave_backend(&b->splicer, b->backends[0], END_BACKEND_DOWN);
+	fake.chaos = false;
+	server->inject[FAKE_RECEIVE] = -ENOMEM;
+	bench_settle(b);
+	assert_int_equal(bench_backend(client->partner), 1);
+	assert_int_equal(client->partner->accepted, 500);
+	expect_second_chance(b, client);
+}
+
 static void with_the_clients_end(void **state)
 {
 	struct bench *b = *state;
@@ -281,10 +304,12 @@ static void not_after_the_backend_was_heard(void **state)
 {
 	struct bench *b = *state;
 
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 4; i++) {
 		struct fake_socket *client = bench_accept(b, 0);
 
-		if (i == 0)
+		fake.newest_first = i / 2;
+		fake_set_room(client->partner, 0);
+		if (i % 2)
 			fake_write(client->partner, 1);
 		else
 			fake_fin(client->partner);
@@ -315,6 +340,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(with_bytes_held, setup, teardown),
 		cmocka_unit_test_setup_teardown(with_bytes_partly_taken, setup, teardown),
 		cmocka_unit_test_setup_teardown(with_bytes_taken_after_all, setup, teardown),
+		cmocka_unit_test_setup_teardown(while_waiting_for_operations, setup, teardown),
 		cmocka_unit_test_setup_teardown(with_the_clients_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(while_connecting_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(fin_while_connecting_again, setup, teardown),

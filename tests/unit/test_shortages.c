@@ -208,7 +208,7 @@ static void buffers_come_back(void **state)
 static void silent_connections_starve_too(void **state)
 {
 	struct bench *b = *state;
-	struct fake_socket *holders[N_BUFFERS], *silent[20], *speaker;
+	struct fake_socket *holders[N_BUFFERS], *silent[200], *speaker;
 
 	hold_buffers(b, holders, N_BUFFERS);
 	for (size_t i = 0; i < ARRAY_SIZE(silent); i++)
