@@ -106,8 +106,8 @@ static inline uint64_t connection_token(const struct connection *c, unsigned kin
 /* Unique in this process for as long as anyone will remember it. */
 static inline uint64_t connection_id(const struct connection *c)
 {
-	return (uint64_t)c->splicer->worker << 56 | (uint64_t)(c->slot.generation / 2) << 24 |
-	       c->slot.index;
+	return (uint64_t)c->splicer->worker << 47 |
+	       (uint64_t)(c->slot.generation / 2 & 0xffffff) << 23 | c->slot.index;
 }
 
 /* The word of lbctl and the API. */
