@@ -59,13 +59,18 @@ static nsec_t half_closed_by(const struct timeouts *t)
 						   : NSEC_NEVER;
 }
 
+static nsec_t stalled_by(const struct timeouts *t)
+{
+	return nsec_add(t->blocked_since, TIMEOUTS_STALL);
+}
+
 nsec_t timeouts_next(const struct timeouts *t)
 {
 	nsec_t next = earlier(t->connect_by, t->lifetime_by);
 
 	next = earlier(next, idle_by(t));
 	next = earlier(next, half_closed_by(t));
-	return earlier(next, nsec_add(t->blocked_since, TIMEOUTS_STALL));
+	return earlier(next, stalled_by(t));
 }
 
 enum timeouts_event timeouts_expired(struct timeouts *t, nsec_t now)
@@ -78,7 +83,7 @@ enum timeouts_event timeouts_expired(struct timeouts *t, nsec_t now)
 		return TIMEOUT_HALF_CLOSED;
 	if (now >= idle_by(t))
 		return TIMEOUT_IDLE;
-	if (t->blocked_since != NSEC_NEVER && now - t->blocked_since >= TIMEOUTS_STALL) {
+	if (now >= stalled_by(t)) {
 		t->blocked_since = NSEC_NEVER;
 		return TIMEOUT_STALL;
 	}

@@ -361,7 +361,7 @@ bool connection_lose_backend(struct connection *c, int error)
 		return false;
 	if (c->direction[CLIENT].bytes || c->direction[SERVER].bytes || c->direction[SERVER].holds)
 		return false;
-	if (c->direction[SERVER].eof)
+	if (c->direction[SERVER].finished)
 		return false; /* the FIN was passed on: the client has heard from this backend */
 	if (c->pending_reason != END_NONE)
 		return false; /* the client is dead */
@@ -390,7 +390,6 @@ void connection_lost_step(struct connection *c)
 	c->timeouts.established = false;
 	c->direction[SERVER] = (struct direction){.mover = c->direction[SERVER].mover};
 	c->direction[CLIENT].finished = false;
-	timeouts_unblocked(&c->timeouts);
 	try_next(c);
 }
 

@@ -101,8 +101,7 @@ static void copy_sent(struct connection *c, unsigned direction,
 		return;
 	}
 	copy_release(c, direction);
-	if (c->state == CONNECTION_ESTABLISHED)
-		receive(c, direction);
+	receive(c, direction);
 	relay_send_ended(c, direction);
 }
 

@@ -80,7 +80,6 @@ struct fake_kernel {
 	struct list pending; /* operations, in the order they were started */
 	struct list posted;  /* completions nobody took yet */
 	size_t n_pending;
-	bool submitted; /* something was started or cancelled since the last ring_wait() */
 	struct fake_buffer {
 		uint8_t *data; /* NULL: not handed out */
 		size_t size;

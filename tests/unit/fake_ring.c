@@ -52,7 +52,6 @@ static struct fake_op *op_start(enum fake_kind kind, int fd, uint64_t token)
 	s->busy[kind] = true;
 	s->n_ops++;
 	fake.n_pending++;
-	fake.submitted = true;
 	list_append(&fake.pending, &op->node);
 	return op;
 }
@@ -127,7 +126,6 @@ void ring_watch(struct ring *r, int fd, uint64_t token)
 void ring_cancel(struct ring *r, uint64_t token)
 {
 	(void)r;
-	fake.submitted = true;
 	list_for_each(node, &fake.pending) {
 		struct fake_op *op = container_of(node, struct fake_op, node);
 
@@ -310,6 +308,17 @@ static bool run(struct fake_op *op)
 	return true;
 }
 
+/* In chaos, before others that completed earlier: only those of one operation keep their order. */
+static void post(struct fake_op *op)
+{
+	struct list *before = &fake.posted;
+
+	while (fake.chaos && before->prev != &fake.posted && fake_chance(30) &&
+	       container_of(before->prev, struct fake_op, node)->token != op->token)
+		before = before->prev;
+	list_append(before, &op->node);
+}
+
 static void post_if_done(struct fake_op *op)
 {
 	while (run(op)) {
@@ -317,13 +326,13 @@ static void post_if_done(struct fake_op *op)
 
 		if (!op->more) {
 			list_unlink(&op->node);
-			list_append(&fake.posted, &op->node);
+			post(op);
 			return;
 		}
 		told = malloc(sizeof(*told));
 		assert_non_null(told);
 		*told = *op;
-		list_append(&fake.posted, &told->node);
+		post(told);
 		op->more = false;
 	}
 }
@@ -361,7 +370,6 @@ int ring_wait(struct ring *r, nsec_t deadline)
 {
 	(void)r;
 	(void)deadline;
-	fake.submitted = false;
 	if (fake.chaos)
 		run_in_chaos();
 	else if (fake.newest_first)

@@ -89,8 +89,9 @@ static void settle(struct stage *stage)
 
 	for (unsigned rounds = 0; awake; rounds++) {
 		assert_true(rounds < 10000); /* it spins */
+		awake = splicer_next(&w->splicer) <= w->splicer.now ||
+			w->resume_at <= w->splicer.now;
 		ring_wait(w->ring, 0);
-		awake = false;
 		while (ring_next(w->ring, &c)) {
 			awake = true;
 			if (token_kind(c.token) == TOKEN_ACCEPT)
@@ -98,9 +99,10 @@ static void settle(struct stage *stage)
 			else
 				splicer_complete(&w->splicer, &c);
 		}
-		splicer_expire(&w->splicer);
-		worker_accept_resume(w);
-		awake = awake || fake.submitted;
+		if (awake) {
+			splicer_expire(&w->splicer);
+			worker_accept_resume(w);
+		}
 	}
 }
 
@@ -210,12 +212,23 @@ static void end_one(struct stage *stage)
 static void the_limit_holds(void **state)
 {
 	struct stage *stage = *state;
+	struct listener *other;
+	struct fake_socket *other_socket;
 
 	stage->limit.max = 10;
 	worker_listener_close(stage->worker, stage->listener);
 	settle(stage);
 	listen_now(stage);
+	other = stage->listener;
+	other_socket = stage->socket;
+	listen_now(stage);
 	stage->socket->n_arrived = 30;
+	settle(stage);
+	other_socket->n_arrived = 1;
+	settle(stage);
+	assert_int_equal(other_socket->n_arrived, 1);
+	other_socket->n_arrived = 0;
+	worker_listener_close(stage->worker, other);
 	settle(stage);
 	assert_int_equal(active(stage), 10);
 	assert_int_equal(stage->socket->n_arrived, 20);

@@ -228,6 +228,21 @@ static void the_only_backend_restarts(void **state)
 	expect_exchange(b, client, 0);
 }
 
+static void the_only_backend_then_hangs(void **state)
+{
+	struct bench *b = *state;
+	struct fake_socket *client;
+
+	b->outcome[0] = -ECONNREFUSED;
+	client = bench_accept(b, 0);
+	b->outcome[0] = FAKE_HANG;
+	bench_pass(b, NSEC_PER_SEC);
+	b->outcome[0] = 0;
+	bench_pass(b, NSEC_PER_SEC);
+	assert_int_equal(bench_connection(b, client)->n_tries, 3);
+	expect_exchange(b, client, 0);
+}
+
 static void nobody_is_eligible(void **state)
 {
 	struct bench *b = *state;
@@ -499,6 +514,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_budget_is_used_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_budget_ends_in_a_pause, setup_single, teardown),
 		cmocka_unit_test_setup_teardown(the_only_backend_restarts, setup_single, teardown),
+		cmocka_unit_test_setup_teardown(the_only_backend_then_hangs, setup_single,
+						teardown),
 		cmocka_unit_test_setup_teardown(nobody_is_eligible, setup_single, teardown),
 		cmocka_unit_test_setup_teardown(a_backend_leaves_while_connecting, setup, teardown),
 		cmocka_unit_test_setup_teardown(backends_leave_again_and_again, setup, teardown),

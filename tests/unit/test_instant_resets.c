@@ -300,6 +300,21 @@ static void again_and_again(void **state)
 	assert_int_equal(b->evidence_consecutive, 2);
 }
 
+static void a_pause_is_not_idleness(void **state)
+{
+	struct bench *b = *state;
+	struct fake_socket *client;
+
+	b->settings.idle_timeout = 100 * NSEC_PER_MSEC;
+	b->eligible[1] = false;
+	bench_publish(b, true);
+	client = bench_accept(b, 0);
+	fake_rst(client->partner);
+	bench_pass(b, 300 * NSEC_PER_MSEC);
+	assert_int_equal(client->verdict, END_NONE);
+	assert_true(client->partner->connected);
+}
+
 static void not_after_the_backend_was_heard(void **state)
 {
 	struct bench *b = *state;
@@ -315,6 +330,7 @@ static void not_after_the_backend_was_heard(void **state)
 			fake_fin(client->partner);
 		bench_settle(b);
 		fake_write(client, 1);
+		bench_settle(b);
 		fake_rst(client->partner);
 		bench_settle(b);
 		bench_expect_end(b, client, END_SERVER_RESET);
@@ -349,6 +365,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(with_last_words, setup, teardown),
 		cmocka_unit_test_setup_teardown(after_the_budget, setup, teardown),
 		cmocka_unit_test_setup_teardown(again_and_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_pause_is_not_idleness, setup, teardown),
 		cmocka_unit_test_setup_teardown(not_after_the_backend_was_heard, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_service_is_gone, setup, teardown),
 	};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Established connections: bytes, FIN, RST, stalls and times, on the fake kernel. */
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 
 #include "bench.h"
@@ -161,6 +162,22 @@ static void reset_after_fin(void **state)
 		bench_expect_end(b, client, by_server ? END_SERVER_RESET : END_CLIENT_RESET);
 		assert_int_equal(side->partner->accepted, 100);
 	}
+}
+
+/* The kernel may end a watch when memory is short. */
+static void a_watch_is_kept_up(void **state)
+{
+	struct bench *b = *state;
+	struct fake_socket *client = bench_accept(b, 0);
+
+	client->inject[FAKE_WATCH] = POLLRDHUP;
+	fake_fin(client);
+	bench_settle(b);
+	assert_int_equal(client->inject[FAKE_WATCH], 0);
+	assert_true(fake_is_pending(client, FAKE_WATCH));
+	fake_rst(client);
+	bench_settle(b);
+	bench_expect_end(b, client, END_CLIENT_RESET);
 }
 
 /* What the dead side had sent is its peer's, whoever learns of the death first. */
@@ -517,6 +534,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(back_pressure, setup, teardown),
 		cmocka_unit_test_setup_teardown(resets_pass_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(reset_after_fin, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_watch_is_kept_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(last_words_are_delivered, setup, teardown),
 		cmocka_unit_test_setup_teardown(last_words_wait_for_a_buffer, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_reset_told_to_a_send_is_no_fin, setup, teardown),
