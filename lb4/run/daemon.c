@@ -218,7 +218,9 @@ static int start(struct daemon *d, struct config *config)
 	if (r < 0) {
 		log_error("cannot serve the control socket %s: %s%s", config->socket_path,
 			  strerrordesc_np(-r),
-			  r == -EADDRINUSE ? " (is lb4 running already?)" : "");
+			  r == -EADDRINUSE ? " (is lb4 running already?)"
+			  : r == -EACCES   ? " (--socket or admin: socket names another)"
+					   : "");
 		return r;
 	}
 	d->config = NULL; /* what applies is compared with nothing */

@@ -127,6 +127,8 @@ static void print_members(json_t *object, int depth)
 	json_object_foreach(object, name, value) {
 		_cleanup_(freep) char *text = json_dumps(value, JSON_ENCODE_ANY);
 
+		if (json_is_null(value))
+			continue;
 		if (json_is_object(value)) {
 			printf("%*s%s:\n", 2 * depth, "", name);
 			print_members(value, depth + 1);
