@@ -141,7 +141,7 @@ static void stop_now(struct daemon *d)
 {
 	uint32_t left = atomic_load_explicit(&d->limit.active, memory_order_relaxed);
 
-	log_info("stop timeout is over: %u connections are reset", left);
+	log_info("stop timeout is over; connections left, now reset: %u", left);
 	d->stop_deadline = NSEC_NEVER;
 	for (unsigned i = 0; i < d->n_workers; i++)
 		if (worker_end_all(d->workers[i], END_STOPPED) < 0)
