@@ -52,7 +52,7 @@ static void print_faults(const char *path, const struct config_errors *errors)
 		else
 			fprintf(stderr, "%s: %s\n", path, e->message);
 		if (e->hint)
-			fprintf(stderr, "\thint: %s\n", e->hint);
+			fprintf(stderr, "  hint: %s\n", e->hint);
 	}
 }
 
@@ -65,18 +65,25 @@ static int read_file(const char *path, struct config **ret)
 	if (errors.n_errors)
 		print_faults(path, &errors);
 	else if (r < 0)
-		fprintf(stderr, "lb4: cannot read %s: %s\n", path, strerror(-r));
+		fprintf(stderr, "lb4: cannot read %s: %s\n%s", path, strerror(-r),
+			r == -ENOENT && !strcmp(path, CONFIG_PATH)
+				? "  hint: --config names another file; --listen and --backend "
+				  "do without one\n"
+				: "");
 	return r;
 }
 
 static int judge(const char *path)
 {
 	_cleanup_(config_freep) struct config *config = NULL;
+	size_t n_backends = 0;
 
 	if (read_file(path, &config) < 0)
 		return EXIT_FAILURE;
-	printf("%s is good: %zu service%s\n", path, config->n_services,
-	       config->n_services == 1 ? "" : "s");
+	for (size_t i = 0; i < config->n_services; i++)
+		n_backends += config->services[i].n_backends;
+	printf("%s is good: %zu service%s, %zu backend%s\n", path, config->n_services,
+	       config->n_services == 1 ? "" : "s", n_backends, n_backends == 1 ? "" : "s");
 	return EXIT_SUCCESS;
 }
 

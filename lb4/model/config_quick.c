@@ -8,6 +8,7 @@
 #include "cleanup.h"
 #include "config_read.h"
 #include "config_value.h"
+#include "text.h"
 
 /*
  * The same tree that a file would give, without places, so that one reader judges both. A limit
@@ -40,6 +41,25 @@ static void close_container(struct build *b)
 		yaml_tree_close(&b->tree);
 }
 
+/* Only what one word can say; the fault names the words of the option, not those of a file. */
+static bool judge_check(const char *check, struct faults *faults)
+{
+	static const char *const words[] = {"none", "tcp", "redis", "postgres", "http:/", NULL};
+	const char *near;
+
+	if (!strncmp(check, "http:", 5))
+		return true;
+	for (size_t i = 0; words[i]; i++)
+		if (!strcmp(check, words[i]))
+			return true;
+	faults_add(faults, 0, 0, "check: expected tcp, redis, postgres or http:/PATH, found \"%s\"",
+		   check);
+	near = strncmp(check, "http", 4) ? text_nearest(check, words) : "http:/";
+	if (near)
+		faults_hint(faults, "did you mean \"%s\"?", near);
+	return false;
+}
+
 static void build_check(struct build *b, const char *check)
 {
 	if (strncmp(check, "http:", 5)) {
@@ -64,7 +84,7 @@ static void build(struct build *b, const char *const *listens, size_t n_listen,
 	for (size_t i = 0; i < n_listen; i++)
 		add(b, listens[i]);
 	close_container(b);
-	if (check)
+	if (check && judge_check(check, b->faults))
 		build_check(b, check);
 	open_container(b, "backends", NODE_MAPPING);
 	for (size_t i = 0; i < n_backends; i++) {

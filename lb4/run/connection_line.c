@@ -18,29 +18,40 @@ static void print_time(nsec_t wall, char *buffer, size_t size)
 	snprintf(buffer, size, "%s.%03uZ", whole, (unsigned)(wall % NSEC_PER_SEC / NSEC_PER_MSEC));
 }
 
+/* What is not known is null, as in the API. */
+static const char *quote(const char *text, char *buffer, size_t size)
+{
+	if (!text)
+		return "null";
+	snprintf(buffer, size, "\"%s\"", text);
+	return buffer;
+}
+
 size_t connection_line_print(const struct connection *c, nsec_t wall, char *buffer)
 {
 	const struct end_reason_info *end = &end_reasons[c->reason];
+	const struct backend *b = c->backend;
 	char client[ADDRESS_TEXT_MAX], local[ADDRESS_TEXT_MAX], server[ADDRESS_TEXT_MAX];
+	char name_quoted[NAME_LENGTH_MAX + 3], server_quoted[ADDRESS_TEXT_MAX + 2];
 	char time[64], error[96] = "";
 
 	print_time(wall, time, sizeof(time));
-	if (c->backend)
-		snprintf(server, sizeof(server), "%s", address_print(&c->backend->address, local));
 	if (c->last_error)
 		snprintf(error, sizeof(error), ",\"error\":\"%s\"", strerrordesc_np(c->last_error));
 
 	/* Names hold only letters, digits and "-_.": nothing here needs escaping. */
 	return (size_t)snprintf(
 		buffer, CONNECTION_LINE_MAX,
-		"{\"time\":\"%s\",\"id\":%" PRIu64 ",\"service\":\"%s\",\"backend\":\"%s\","
-		"\"client\":\"%s\",\"local\":\"%s\",\"server\":\"%s\",\"end\":\"%s\","
+		"{\"time\":\"%s\",\"id\":%" PRIu64 ",\"service\":\"%s\",\"backend\":%s,"
+		"\"client\":\"%s\",\"local\":\"%s\",\"server\":%s,\"end\":\"%s\","
 		"\"party\":\"%s\",\"tries\":%u,\"connect_us\":%" PRIu64 ",\"duration_ms\":%" PRIu64
 		",\"bytes_in\":%" PRIu64 ",\"bytes_out\":%" PRIu64 "%s}\n",
-		time, connection_id(c), c->service->name, c->backend ? c->backend->name : "",
+		time, connection_id(c), c->service->name,
+		quote(b ? b->name : NULL, name_quoted, sizeof(name_quoted)),
 		address_print(&c->client, client), address_print(&c->local, local),
-		c->backend ? server : "", end->name, end_party_name(end->party), c->n_tries,
-		c->connect_took / NSEC_PER_USEC,
+		quote(b ? address_print(&b->address, server) : NULL, server_quoted,
+		      sizeof(server_quoted)),
+		end->name, end_party_name(end->party), c->n_tries, c->connect_took / NSEC_PER_USEC,
 		(c->splicer->now - c->timeouts.started) / NSEC_PER_MSEC, c->direction[CLIENT].bytes,
 		c->direction[SERVER].bytes, error);
 }

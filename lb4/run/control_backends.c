@@ -51,6 +51,9 @@ static void put_health(json_t **o, const struct backend_health *h, nsec_t now)
 	control_put(o, "since_ms", control_number((now - h->since) / NSEC_PER_MSEC));
 	control_put(o, "why", h->failed ? json_string(health_why_name(h->why)) : json_null());
 	control_put(o, "last_error", h->error[0] ? control_text(h->error) : json_null());
+	control_put(o, "last_error_ms",
+		    h->error[0] ? control_number((now - h->error_at) / NSEC_PER_MSEC)
+				: json_null());
 	control_put(o, "checked", json_boolean(h->checked));
 	control_put(o, "check_latency_us",
 		    h->result_at ? control_number(h->latency / NSEC_PER_USEC) : json_null());
@@ -92,8 +95,8 @@ json_t *control_backend(const struct live_service *s, const struct live_backend 
 	control_put(&o, "braked", json_boolean(m->braked));
 	control_put(&o, "share", json_real(share));
 	control_put(&o, "drifted", json_boolean(b->drifted));
-	control_put(&o, "drain_left_ms",
-		    m->admin == ADMIN_DRAINING ? ms_left(b->drain_deadline, now) : json_null());
+	/* Of an operator's drain, or of on_down: drain. */
+	control_put(&o, "drain_left_ms", ms_left(b->drain_deadline, now));
 	put_counters(&o, b->backend);
 	return o;
 }

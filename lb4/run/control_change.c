@@ -59,6 +59,21 @@ static json_t *show_change(const struct daemon_change *c)
 	return o;
 }
 
+/* What to do about a file that is good and cannot hold. NULL: the error says it. */
+static const char *reload_hint(int r)
+{
+	switch (-r) {
+	case EPERM:
+		return "when it is meant: --force (\"force\": true)";
+	case EADDRNOTAVAIL:
+		return "no interface has that address: add it, or set net.ipv4.ip_nonlocal_bind";
+	case EADDRINUSE:
+		return "ss -ltnp shows who listens there";
+	default:
+		return NULL;
+	}
+}
+
 struct reload_request {
 	bool force;
 };
@@ -86,9 +101,7 @@ void control_post_reload(void *context, const struct http_request *q, struct htt
 		return;
 	}
 	if (r < 0) {
-		control_refuse_errno(
-			r, error,
-			r == -EPERM ? "when it is meant: --force (\"force\": true)" : NULL, ret);
+		control_refuse_errno(r, error, reload_hint(r), ret);
 		return;
 	}
 	o = json_object();
@@ -222,7 +235,7 @@ static void set_admin(struct daemon *d, const struct http_request *q, enum admin
 }
 
 struct drain_request {
-	nsec_t timeout; /* 0: the service's */
+	nsec_t timeout; /* NSEC_NEVER: not given; 0: no limit, as in the file */
 };
 
 void control_post_drain(void *context, const struct http_request *q, struct http_response *ret)
@@ -230,12 +243,17 @@ void control_post_drain(void *context, const struct http_request *q, struct http
 	static const struct control_field fields[] = {
 		{"timeout", CONTROL_DURATION, .offset = offsetof(struct drain_request, timeout)},
 	};
-	struct drain_request request = {};
+	struct drain_request request = {.timeout = NSEC_NEVER};
 	_cleanup_(json_decrefp) json_t *body =
 		control_parse_body(q, fields, N_FIELDS(fields), &request, ret);
+	nsec_t timeout = request.timeout;
 
+	if (timeout == NSEC_NEVER)
+		timeout = 0; /* for the daemon that is the service's own */
+	else if (timeout == 0)
+		timeout = NSEC_NEVER;
 	if (body)
-		set_admin(context, q, ADMIN_DRAINING, request.timeout, ret);
+		set_admin(context, q, ADMIN_DRAINING, timeout, ret);
 }
 
 void control_post_disable(void *context, const struct http_request *q, struct http_response *ret)

@@ -58,9 +58,10 @@ json_t *control_backend(const struct live_service *s, const struct live_backend 
 /* The part of the live table each backend owns, in the order of s->backends: n_backends of them. */
 int control_shares(const struct live_service *s, double **ret);
 
-/* {"up", "total"} */
-json_t *control_up_of_total(uint64_t up, uint64_t total);
+/* {"up", "eligible", "total"} */
+json_t *control_backends_up(uint64_t up, uint64_t eligible, uint64_t total);
 
-/* Backends that are not down, and those that differ from the file. */
+/* Backends that are not down, those that may be chosen, and those that differ from the file. */
 uint64_t control_count_up(const struct live_service *s);
+uint64_t control_count_eligible(const struct live_service *s);
 uint64_t control_count_drift(const struct live_service *s);

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What the control API shows of services. */
 #include <stddef.h>
+#include <stdio.h>
 
 #include "control_handlers.h"
 #include "control_json.h"
 #include "daemon.h"
 
-json_t *control_up_of_total(uint64_t up, uint64_t total)
+json_t *control_backends_up(uint64_t up, uint64_t eligible, uint64_t total)
 {
 	json_t *o = json_object();
 
 	control_put(&o, "up", control_number(up));
+	control_put(&o, "eligible", control_number(eligible));
 	control_put(&o, "total", control_number(total));
 	return o;
 }
@@ -22,6 +24,15 @@ uint64_t control_count_up(const struct live_service *s)
 	for (size_t i = 0; i < s->n_backends; i++)
 		up += !s->backends[i].health.failed;
 	return up;
+}
+
+uint64_t control_count_eligible(const struct live_service *s)
+{
+	uint64_t eligible = 0;
+
+	for (size_t i = 0; i < s->pool.n_members; i++)
+		eligible += s->pool.members[i].eligible;
+	return eligible;
 }
 
 uint64_t control_count_drift(const struct live_service *s)
@@ -87,10 +98,13 @@ static json_t *show_passive(const struct passive_config *p)
 static json_t *show_settings(const struct service_settings *s)
 {
 	json_t *o = json_object();
+	char max_eject[16];
+
+	snprintf(max_eject, sizeof(max_eject), "%u%%", s->max_eject_percent);
 
 	control_put(&o, "on_down", json_string(on_down_name(s->on_down)));
 	control_put(&o, "fail", json_string(fail_mode_name(s->fail)));
-	control_put(&o, "max_eject", control_number(s->max_eject_percent));
+	control_put(&o, "max_eject", json_string(max_eject));
 	control_put(&o, "table_size", control_number(s->table_size));
 	control_put(&o, "tries", control_number(s->tries));
 	for (size_t i = 0; i < sizeof(durations) / sizeof(durations[0]); i++)
@@ -103,6 +117,20 @@ static json_t *show_settings(const struct service_settings *s)
 	return o;
 }
 
+static void put_http(json_t **o, const struct check_config *c)
+{
+	char status[32];
+
+	if (c->status_min == c->status_max)
+		snprintf(status, sizeof(status), "%u", c->status_min);
+	else
+		snprintf(status, sizeof(status), "%u-%u", c->status_min, c->status_max);
+	control_put(o, "path", control_text(c->http_path));
+	control_put(o, "host", control_text(c->http_host));
+	control_put(o, "status", json_string(status));
+	control_put(o, "body", control_text(c->http_body));
+}
+
 static json_t *show_check(const struct check_config *c)
 {
 	json_t *o = json_object();
@@ -111,7 +139,7 @@ static json_t *show_check(const struct check_config *c)
 	if (c->kind == CHECK_NONE)
 		return o;
 	if (c->kind == CHECK_HTTP)
-		control_put(&o, "path", control_text(c->http_path));
+		put_http(&o, c);
 	control_put(&o, "interval", control_duration(c->interval));
 	control_put(&o, "fast_interval", control_duration(c->fast_interval));
 	control_put(&o, "timeout", control_duration(c->timeout));
@@ -142,7 +170,9 @@ static json_t *show_service(const struct live_service *s)
 	control_put(&o, "hash", json_string(hash_kind_name(s->settings.hash)));
 	control_put(&o, "settings", show_settings(&s->settings));
 	control_put(&o, "check", show_check(&s->check));
-	control_put(&o, "backends", control_up_of_total(control_count_up(s), s->n_backends));
+	control_put(
+		&o, "backends",
+		control_backends_up(control_count_up(s), control_count_eligible(s), s->n_backends));
 	control_put(&o, "drift", control_number(control_count_drift(s)));
 	control_put(&o, "active", control_number(counter_read(sum.active)));
 	control_put(&o, "accepted", control_number(counter_read(sum.accepted)));

@@ -33,18 +33,18 @@ struct live_service *control_named_service(const struct daemon *d, const struct 
 	return s;
 }
 
-/* A service is up when somebody may be chosen. */
-static bool service_up(const struct live_service *s)
+static json_t *services_up_of(uint64_t up, uint64_t total)
 {
-	for (size_t i = 0; i < s->pool.n_members; i++)
-		if (s->pool.members[i].eligible)
-			return true;
-	return false;
+	json_t *o = json_object();
+
+	control_put(&o, "up", control_number(up));
+	control_put(&o, "total", control_number(total));
+	return o;
 }
 
 static void put_totals(json_t **o, const struct daemon *d)
 {
-	uint64_t services_up = 0, backends = 0, backends_up = 0, active = 0, drift = 0;
+	uint64_t services_up = 0, backends = 0, up = 0, eligible = 0, active = 0, drift = 0;
 	json_t *brake = json_array();
 
 	for (size_t i = 0; i < d->n_services; i++) {
@@ -53,16 +53,17 @@ static void put_totals(json_t **o, const struct daemon *d)
 
 		service_sum(s->service, &sum);
 		active += counter_read(sum.active);
-		services_up += service_up(s);
+		services_up += control_count_eligible(s) > 0; /* somebody may be chosen */
 		backends += s->n_backends;
-		backends_up += control_count_up(s);
+		up += control_count_up(s);
+		eligible += control_count_eligible(s);
 		drift += control_count_drift(s);
 		if (s->pool.brake)
 			control_append(&brake, json_string(s->service->name));
 	}
 	control_put(o, "active", control_number(active));
-	control_put(o, "services", control_up_of_total(services_up, d->n_services));
-	control_put(o, "backends", control_up_of_total(backends_up, backends));
+	control_put(o, "services", services_up_of(services_up, d->n_services));
+	control_put(o, "backends", control_backends_up(up, eligible, backends));
 	control_put(o, "brake", brake);
 	control_put(o, "drift", control_number(drift));
 }

@@ -141,7 +141,7 @@ static void stop_now(struct daemon *d)
 {
 	uint32_t left = atomic_load_explicit(&d->limit.active, memory_order_relaxed);
 
-	log_info("stop timeout is over: %u connections are reset", left);
+	log_info("stop timeout is over; connections left, now reset: %u", left);
 	d->stop_deadline = NSEC_NEVER;
 	for (unsigned i = 0; i < d->n_workers; i++)
 		if (worker_end_all(d->workers[i], END_STOPPED) < 0)
@@ -218,7 +218,9 @@ static int start(struct daemon *d, struct config *config)
 	if (r < 0) {
 		log_error("cannot serve the control socket %s: %s%s", config->socket_path,
 			  strerrordesc_np(-r),
-			  r == -EADDRINUSE ? " (is lb4 running already?)" : "");
+			  r == -EADDRINUSE ? " (is lb4 running already?)"
+			  : r == -EACCES   ? " (--socket or admin: socket names another)"
+					   : "");
 		return r;
 	}
 	d->config = NULL; /* what applies is compared with nothing */

@@ -116,8 +116,9 @@ int daemon_reload(struct daemon *d, bool force, struct daemon_change *ret,
 		d->reload_error = error ? strdup(error) : NULL;
 		log_warning("reload refused: %s", error ? error : strerrordesc_np(-r));
 		for (size_t i = 0; i < ret_errors->n_errors; i++)
-			log_warning("%s:%u: %s", d->config_path, ret_errors->errors[i].line,
-				    ret_errors->errors[i].message);
+			log_warning("%s:%u:%u: %s (%s)", d->config_path, ret_errors->errors[i].line,
+				    ret_errors->errors[i].column, ret_errors->errors[i].message,
+				    ret_errors->errors[i].hint ?: "nothing has changed");
 		*ret_error = error;
 		return r;
 	}

@@ -87,6 +87,7 @@ static struct live_service *new_service(const char *name, const char *const *lis
 		.connect_timeout = NSEC_PER_SEC,
 		.idle_timeout = 3600 * NSEC_PER_SEC,
 		.tries = 3,
+		.max_eject_percent = 50,
 		.passive = {.enabled = true, .fall = 3, .hold = 2 * NSEC_PER_SEC},
 	};
 	s->check.kind = CHECK_TCP;

@@ -499,7 +499,7 @@ static void quick_mode_refuses(void **state)
 		{{"80"},
 		 {"10.0.0.1"},
 		 "reddis",
-		 {"listen: \"80\"", "found \"reddis\"", "\"10.0.0.1\""}},
+		 {"found \"reddis\"", "listen: \"80\"", "\"10.0.0.1\""}},
 		{{":80"},
 		 {"10.0.0.1:1", "10.0.0.1:1"},
 		 NULL,
@@ -507,8 +507,11 @@ static void quick_mode_refuses(void **state)
 		{{":80", ":80"}, {"10.0.0.1:1"}, NULL, {"repeats \":80\" of service \"default\""}},
 		{{":80"}, {"127.0.0.1:80"}, NULL, {"where the service itself listens"}},
 		{{":80"}, {"10.0.0.1:1"}, "http:", {"http: expected 1 to 1024 bytes"}},
-		{{":80"}, {"10.0.0.1:1"}, "http", {"check: expected none"}},
-		{{":80"}, {""}, "", {"check: expected none", "address: \"\""}},
+		{{":80"},
+		 {"10.0.0.1:1"},
+		 "http",
+		 {"check: expected tcp, redis, postgres or http:/PATH"}},
+		{{":80"}, {""}, "", {"check: expected tcp", "address: \"\""}},
 	};
 
 	(void)state;

@@ -471,6 +471,7 @@ static void connections_have_a_line(void **state)
 	struct bench *b = *state;
 	struct fake_socket *client;
 	struct connection *c;
+	struct backend *backend;
 	char text[CONNECTION_LINE_MAX];
 	size_t length;
 	json_t *line;
@@ -499,6 +500,16 @@ static void connections_have_a_line(void **state)
 	assert_int_equal(number_of(line, "duration_ms"), 1500);
 	assert_int_equal(number_of(line, "bytes_in"), 5);
 	assert_int_equal(number_of(line, "bytes_out"), 0);
+	json_decref(line);
+
+	/* Nobody was reached: what is not known is null. */
+	backend = c->backend;
+	c->backend = NULL;
+	connection_line_print(c, 1700000000123 * NSEC_PER_MSEC, text);
+	c->backend = backend;
+	line = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	assert_true(json_is_null(json_object_get(line, "backend")));
+	assert_true(json_is_null(json_object_get(line, "server")));
 	json_decref(line);
 }
 

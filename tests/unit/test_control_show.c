@@ -73,6 +73,8 @@ static void shows_services(void **state)
 	assert_true(truth(json_object_get(settings, "passive"), "enabled"));
 	assert_string_equal(text(json_object_get(web, "check"), "kind"), "tcp");
 	assert_int_equal(number(json_object_get(web, "backends"), "up"), 2);
+	assert_int_equal(number(json_object_get(web, "backends"), "eligible"), 1);
+	assert_string_equal(text(settings, "max_eject"), "50%");
 	assert_int_equal(number(web, "accepted"), 22);
 	assert_int_equal(number(web, "active"), 4);
 	assert_int_equal(number(json_object_get(web, "ended"), "done"), 14);

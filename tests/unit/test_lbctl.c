@@ -79,9 +79,11 @@ static void shows_status(void **state)
 						    "connections  4 of 1000\n"
 						    "services     2 of 2 up\n"
 						    "backends     2 of 4 up\n"
-						    "brake        max_eject holds: cache\n"
+						    "brake        more have failed than max_eject "
+						    "allows: cache\n"
 						    "trouble      accept_pauses: 4\n"
 						    "trouble      checks_postponed: 1\n");
+	fake_member(&f->fake, "web", "web1")->eligible = false;
 	fake_backend(&f->fake, "web", "web1")->drifted = true;
 	f->fake.daemon.reload_error = strdup("the file is no good");
 	daemon_stop(&f->fake.daemon, 90 * NSEC_PER_SEC);
@@ -89,6 +91,9 @@ static void shows_status(void **state)
 	assert_part(f->out, "lb4.yaml (backends changed at run time: 1)\n");
 	assert_part(f->out, "last reload  failed: the file is no good\n");
 	assert_part(f->out, "stops        in 1m");
+	assert_part(f->out, "backends     2 of 4 up, 1 eligible\n");
+	assert_run(f, "services web", 0);
+	assert_part(f->out, "  nobody eligible\n");
 }
 
 static void shows_one_service(void **state)
@@ -116,8 +121,19 @@ static void shows_states(void **state)
 	assert_part(f->out, " unknown ");
 	assert_part(f->out, "  not so in the file\n");
 	assert_part(f->out, " draining, down ");
-	assert_part(f->out, "  check: connection refused; 1m");
+	assert_part(f->out, "  check: connection refused; connections reset in 1m");
 	assert_part(f->out, " braked ");
+
+	/* Of one that is up, the last error stays for a while; of one that on_down drains, when. */
+	strcpy(web1->health.error, "no answer within 1s");
+	web1->health.error_at = clock_now() - 61 * NSEC_PER_SEC;
+	web1->drain_deadline = clock_now() + 100 * NSEC_PER_SEC;
+	assert_run(f, "backends web", 0);
+	assert_part(f->out, "  1m1s ago: no answer within 1s; connections reset in 1m");
+	web1->health.error_at = clock_now() - 7200 * NSEC_PER_SEC;
+	web1->drain_deadline = NSEC_NEVER;
+	assert_run(f, "backends web", 0);
+	assert_null(strstr(f->out, "no answer within 1s"));
 }
 
 static void limits_connections(void **state)
@@ -200,20 +216,22 @@ static void changes(void **state)
 	} cases[] = {
 		{"add web web4 10.0.0.4:80", "add web web4 10.0.0.4:80 1", "web/web4 is added\n"},
 		{"add web web5 [2001:db8::5]:80 --weight 0", "add web web5 [2001:db8::5]:80 0",
-		 "web/web5 is added\n"},
+		 "web/web5 is added; takes no new connections\n"},
 		{"weight web web4 12", "weight web web4 12", "web/web4 has weight 12\n"},
 		{"drain web web4", "admin web web4 draining 0ms",
 		 "web/web4 is draining; connections left: 0\n"},
+		{"drain web web4 --timeout 0", "admin web web4 draining 18446744073709ms", NULL},
 		{"--timeout=30s drain web web4", "admin web web4 draining 30000ms",
 		 "web/web4 is draining; connections left: 0\n"},
 		{"undrain web web4", "admin web web4 enabled 0ms",
-		 "web/web4 takes new connections\n"},
+		 "web/web4 is no longer draining\n"},
 		{"disable web web4", "admin web web4 disabled 0ms", "web/web4 is disabled\n"},
 		{"enable web web4", "admin web web4 enabled 0ms", "web/web4 is enabled\n"},
 		{"remove web web4", "remove web web4",
 		 "web/web4 is removed; its connections may finish\n"},
 		{"reload", "reload",
-		 "reloaded /etc/lb4/lb4.yaml: services +0 -0, backends +2 -0 ~0, 12345 slots "
+		 "reloaded /etc/lb4/lb4.yaml: services +0 -0, backends +2 -0, 0 changed, 12345 "
+		 "slots "
 		 "moved\n"},
 		{"reload --force", "reload force", NULL},
 		{"stop", "stop 30000ms", "lb4 stops; connections have 30s to finish\n"},
@@ -228,6 +246,23 @@ static void changes(void **state)
 		if (cases[i].out)
 			assert_string_equal(f->out, cases[i].out);
 	}
+}
+
+/* Whoever takes a server back learns that it does not serve. */
+static void tells_who_is_out(void **state)
+{
+	struct fixture *f = *state;
+	struct live_backend *web2 = fake_backend(&f->fake, "web", "web2");
+
+	assert_run(f, "enable web web2", 0);
+	assert_string_equal(f->out, "web/web2 is enabled; takes no new connections, it is down: "
+				    "check: connection refused\n");
+	web2->health.why = HEALTH_UNCHECKED;
+	assert_run(f, "undrain web web2", 0);
+	assert_string_equal(f->out, "web/web2 is no longer draining; connections come with the "
+				    "first good check\n");
+	assert_run(f, "enable web web1", 0);
+	assert_string_equal(f->out, "web/web1 is enabled\n");
 }
 
 static void tells_refusals(void **state)
@@ -273,7 +308,7 @@ static void checks_files(void **state)
 		      "    backends:\n"
 		      "      a: 10.0.0.1:80\n");
 	assert_run(f, line, 0);
-	snprintf(part, sizeof(part), "%s: good: services 1, backends 1\n", f->file);
+	snprintf(part, sizeof(part), "%s is good: 1 service, 1 backend\n", f->file);
 	assert_string_equal(f->out, part);
 
 	write_file(f, "services:\n"
@@ -317,6 +352,7 @@ int main(void)
 		LBCTL_TEST(json_of_refusals),
 		LBCTL_TEST(colours_are_for_terminals),
 		LBCTL_TEST(changes),
+		LBCTL_TEST(tells_who_is_out),
 		LBCTL_TEST(tells_refusals),
 		LBCTL_TEST(checks_files),
 		LBCTL_TEST(tells_faults_of_reloads),

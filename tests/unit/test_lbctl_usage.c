@@ -39,6 +39,7 @@ static void tells_usage(void **state)
 		{"status --socket", "lbctl: --socket needs a value: --socket PATH\n"},
 		{"status --json=yes", "lbctl: --json takes no value\n"},
 		{"weight web web1 heavy", "the weight is not a whole number: \"heavy\""},
+		{"weight web web1 -1", "the weight is not a whole number: \"-1\""},
 		{"add web web4 10.0.0.4:80 --weight -1", "not a whole number: \"-1\""},
 		{"help stauts", "did you mean \"status\"?"},
 	};

@@ -112,6 +112,8 @@ static int unreachable(const struct lbctl *l, int r, const char *reason)
 
 	if (r == -ENOENT || r == -ECONNREFUSED)
 		hint = "is lb4 running? --socket or $LB4_SOCKET names another socket";
+	if (r == -ETIMEDOUT)
+		hint = "it is there and does not answer: stopped, or stuck; see its log";
 	if (r == -EACCES || r == -EPERM)
 		hint = "the socket's file permissions say who may";
 	complain(hint, "lb4 is not reachable at %s: %s", l->socket, reason);

@@ -56,15 +56,19 @@ int check_file(struct lbctl *l)
 	const char *file = strcmp(l->arguments[0], "-") ? l->arguments[0] : "(standard input)";
 	_cleanup_(json_decrefp) json_t *answer = NULL;
 	_cleanup_(freep) char *text = NULL;
+	int r, services, backends;
 	size_t size;
-	int r = read_file(l->arguments[0], &text, &size);
+
+	r = read_file(l->arguments[0], &text, &size);
 
 	if (r != STATUS_DONE)
 		return r;
 	r = ask_about_file(l, "/v1/check", text, size, file, &answer);
+	services = (int)number_at(answer, "services");
+	backends = (int)number_at(answer, "backends");
 	if (r == STATUS_DONE && !l->options[OPTION_JSON])
-		printf("%s: good: services %d, backends %d\n", file,
-		       (int)number_at(answer, "services"), (int)number_at(answer, "backends"));
+		printf("%s is good: %d service%s, %d backend%s\n", file, services,
+		       services == 1 ? "" : "s", backends, backends == 1 ? "" : "s");
 	return r;
 }
 
@@ -77,7 +81,7 @@ int reload(struct lbctl *l)
 	if (r != STATUS_DONE || l->options[OPTION_JSON])
 		return r;
 	c = json_object_get(answer, "changes");
-	printf("reloaded %s: services +%d -%d, backends +%d -%d ~%d, %llu slots moved\n",
+	printf("reloaded %s: services +%d -%d, backends +%d -%d, %d changed, %llu slots moved\n",
 	       text_at(answer, "path"), (int)number_at(c, "services_added"),
 	       (int)number_at(c, "services_removed"), (int)number_at(c, "backends_added"),
 	       (int)number_at(c, "backends_removed"), (int)number_at(c, "backends_changed"),
@@ -95,15 +99,37 @@ static bool parse_weight(const char *text, uint64_t *ret)
 	return false;
 }
 
+/* Why a backend that operators want in service gets no connections all the same. */
+static void say_if_out(const json_t *backend)
+{
+	const char *error = text_at(backend, "last_error");
+
+	if (!given_at(backend, "eligible") || true_at(backend, "eligible"))
+		return;
+	if (!strcmp(text_at(backend, "why"), "unchecked"))
+		fputs("; connections come with the first good check", stdout);
+	else if (given_at(backend, "why"))
+		printf("; takes no new connections, it is down: %s%s%s", text_at(backend, "why"),
+		       *error ? ": " : "", error);
+	else if (number_at(backend, "weight") == 0)
+		fputs("; takes no new connections", stdout);
+}
+
 /* Asks for a change of a backend and says what was done. */
 static int change_backend(struct lbctl *l, const char *method, char *path_take, json_t *body_take,
 			  const char *done)
 {
 	_cleanup_(json_decrefp) json_t *answer = NULL;
 	int r = ask(l, method, path_take, body_take, &answer);
+	const json_t *backend;
 
-	if (r == STATUS_DONE && !l->options[OPTION_JSON])
-		printf("%s/%s %s\n", l->arguments[0], l->arguments[1], done);
+	if (r != STATUS_DONE || l->options[OPTION_JSON])
+		return r;
+	printf("%s/%s %s", l->arguments[0], l->arguments[1], done);
+	backend = json_object_get(answer, "backend");
+	if (!strcmp(text_at(backend, "admin"), "enabled"))
+		say_if_out(backend);
+	putchar('\n');
 	return r;
 }
 
@@ -143,7 +169,7 @@ int set_weight(struct lbctl *l)
 int undrain_backend(struct lbctl *l)
 {
 	return change_backend(l, "POST", path_backend(l, "undrain"), json_object(),
-			      "takes new connections");
+			      "is no longer draining");
 }
 
 int disable_backend(struct lbctl *l)

@@ -85,6 +85,10 @@ static int fail(struct client *c, CURLcode code, const char **ret_reason)
 		*ret_reason = strerror((int)error);
 		return -(int)error;
 	}
+	if (code == CURLE_OPERATION_TIMEDOUT) {
+		*ret_reason = "no answer in time";
+		return -ETIMEDOUT;
+	}
 	*ret_reason = c->error[0] ? c->error : curl_easy_strerror(code);
 	return code == CURLE_OUT_OF_MEMORY ? -ENOMEM : -ECONNABORTED;
 }

@@ -247,6 +247,12 @@ static int check_usage(const struct lbctl *l, const struct command *c, size_t n_
 	return STATUS_USAGE;
 }
 
+/* "-" is a file and "-1" a number, a wrong one: whoever takes it says so. */
+static bool is_option(const char *word)
+{
+	return word[0] == '-' && word[1] && !(word[1] >= '0' && word[1] <= '9');
+}
+
 /* Reads the command line; the options may stand anywhere. On STATUS_DONE *ret_command is set, or
  * NULL when the options said all. */
 static int parse(struct lbctl *l, char **argv, const struct command **ret_command)
@@ -260,7 +266,7 @@ static int parse(struct lbctl *l, char **argv, const struct command **ret_comman
 	for (int i = 1; argv[i]; i++) {
 		if (!only_words && !strcmp(argv[i], "--")) {
 			only_words = true;
-		} else if (!only_words && argv[i][0] == '-' && argv[i][1]) {
+		} else if (!only_words && is_option(argv[i])) {
 			r = take_option(l, argv, &i, &wrong);
 			if (r != STATUS_DONE)
 				return r;

@@ -11,14 +11,20 @@
 
 #define N(array) (sizeof(array) / sizeof((array)[0]))
 
-/* "lb4 is up of total": what is down stands out. */
+/* "2 of 3 up", and how many of them may be chosen when that is another number (some are drained, or
+ * kept in by the brake): what is down stands out. */
 static void print_up(const struct lbctl *l, const char *heading, const json_t *counts)
 {
 	uint64_t up = number_at(counts, "up"), total = number_at(counts, "total");
+	uint64_t eligible = number_at(counts, "eligible");
 	enum colour colour = up == total ? COLOUR_GOOD : COLOUR_BAD;
 
-	printf("%-13s%s%" PRIu64 " of %" PRIu64 " up%s\n", heading,
-	       colour_begin(colour, l->colours), up, total, colour_end(colour, l->colours));
+	printf("%-13s%s%" PRIu64 " of %" PRIu64 " up%s", heading, colour_begin(colour, l->colours),
+	       up, total, colour_end(colour, l->colours));
+	if (given_at(counts, "eligible") && eligible != up)
+		printf(", %s%" PRIu64 " eligible%s", colour_begin(COLOUR_DOUBT, l->colours),
+		       eligible, colour_end(COLOUR_DOUBT, l->colours));
+	putchar('\n');
 }
 
 static void print_brakes(const struct lbctl *l, const json_t *brake)
@@ -28,7 +34,8 @@ static void print_brakes(const struct lbctl *l, const json_t *brake)
 
 	if (json_array_size(brake) == 0)
 		return;
-	printf("%-13s%smax_eject holds:", "brake", colour_begin(COLOUR_BAD, l->colours));
+	printf("%-13s%smore have failed than max_eject allows:", "brake",
+	       colour_begin(COLOUR_BAD, l->colours));
 	json_array_foreach(brake, i, name)
 		printf(" %s", json_string_value(name));
 	printf("%s\n", colour_end(COLOUR_BAD, l->colours));
@@ -94,7 +101,8 @@ static void add_service(struct columns *c, const json_t *s)
 {
 	const json_t *counts = json_object_get(s, "backends");
 	uint64_t up = number_at(counts, "up"), total = number_at(counts, "total");
-	bool brake = true_at(s, "brake");
+	bool brake = true_at(s, "brake"), rebuilt = true_at(s, "rebuilt");
+	bool nobody = number_at(counts, "eligible") == 0;
 	char in[UNITS_TEXT_MAX], out[UNITS_TEXT_MAX];
 
 	columns_add(c, COLOUR_NONE, "%s", text_at(s, "name"));
@@ -106,9 +114,9 @@ static void add_service(struct columns *c, const json_t *s)
 	columns_add(c, COLOUR_NONE, "%" PRIu64, number_at(s, "retries"));
 	columns_add(c, COLOUR_NONE, "%s", print_bytes(number_at(s, "bytes_in"), in));
 	columns_add(c, COLOUR_NONE, "%s", print_bytes(number_at(s, "bytes_out"), out));
-	columns_add(c, brake ? COLOUR_BAD : COLOUR_DOUBT, "%s%s%s", brake ? "brake" : "",
-		    brake && true_at(s, "rebuilt") ? ", " : "",
-		    true_at(s, "rebuilt") ? "rebuilt" : "");
+	columns_add(c, brake || nobody ? COLOUR_BAD : COLOUR_DOUBT, "%s%s%s%s%s",
+		    nobody ? "nobody eligible" : "", nobody && (brake || rebuilt) ? ", " : "",
+		    brake ? "brake" : "", brake && rebuilt ? ", " : "", rebuilt ? "rebuilt" : "");
 }
 
 static void print_members(json_t *object, int depth)
@@ -119,6 +127,8 @@ static void print_members(json_t *object, int depth)
 	json_object_foreach(object, name, value) {
 		_cleanup_(freep) char *text = json_dumps(value, JSON_ENCODE_ANY);
 
+		if (json_is_null(value))
+			continue;
 		if (json_is_object(value)) {
 			printf("%*s%s:\n", 2 * depth, "", name);
 			print_members(value, depth + 1);
@@ -205,6 +215,9 @@ static void add_state(struct columns *c, const json_t *b)
 		columns_add(c, colour, "%s", true_at(b, "braked") ? "braked" : state);
 }
 
+/* For so long the last error of a backend that is up is worth a note: it may be flapping. */
+#define RECENT_MS (60 * 60 * 1000)
+
 /* All that is out of the ordinary. */
 static void add_notes(struct columns *c, const json_t *b)
 {
@@ -215,11 +228,15 @@ static void add_notes(struct columns *c, const json_t *b)
 		n += (size_t)snprintf(notes + n, sizeof(notes) - n, "%s: %s; ", text_at(b, "why"),
 				      given_at(b, "last_error") ? text_at(b, "last_error")
 								: "no result yet");
+	else if (given_at(b, "last_error") && number_at(b, "last_error_ms") < RECENT_MS)
+		n += (size_t)snprintf(notes + n, sizeof(notes) - n, "%s ago: %s; ",
+				      print_ms(number_at(b, "last_error_ms"), text),
+				      text_at(b, "last_error"));
 	if (number_at(b, "held_for_ms") && n < sizeof(notes))
 		n += (size_t)snprintf(notes + n, sizeof(notes) - n, "held for %s; ",
 				      print_ms(number_at(b, "held_for_ms"), text));
 	if (given_at(b, "drain_left_ms") && n < sizeof(notes))
-		n += (size_t)snprintf(notes + n, sizeof(notes) - n, "%s left; ",
+		n += (size_t)snprintf(notes + n, sizeof(notes) - n, "connections reset in %s; ",
 				      print_ms(number_at(b, "drain_left_ms"), text));
 	if (true_at(b, "drifted") && n < sizeof(notes))
 		snprintf(notes + n, sizeof(notes) - n, "not so in the file; ");
