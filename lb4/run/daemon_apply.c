@@ -31,12 +31,20 @@ static void staged_deinit(struct staged *s)
 	free(s->services);
 }
 
-static struct live_listener *find_listener(const struct live_service *s,
-					   const struct address *address)
+/* Of any service that runs: an address belongs to one. */
+static struct live_listener *find_listener(const struct daemon *d, const struct address *address,
+					   struct live_service **ret_service)
 {
-	for (size_t i = 0; s && i < s->n_listeners; i++)
-		if (address_equal(&s->listeners[i].address, address))
-			return &s->listeners[i];
+	for (size_t i = 0; i < d->n_services; i++) {
+		struct live_service *s = d->services[i];
+
+		for (size_t j = 0; j < s->n_listeners; j++) {
+			if (!address_equal(&s->listeners[j].address, address))
+				continue;
+			*ret_service = s;
+			return &s->listeners[j];
+		}
+	}
 	return NULL;
 }
 
@@ -60,9 +68,9 @@ static int open_listener(struct daemon *d, const struct address *address,
 	return 0;
 }
 
-/* Addresses the service had are marked by their id and move later; others are opened now. */
+/* Addresses there were are marked by their id and move later; others are opened now. */
 static int stage_listeners(struct daemon *d, const struct service_config *config,
-			   const struct live_service *old, struct live_service *s, char **ret_error)
+			   struct live_service *s, char **ret_error)
 {
 	s->listeners = calloc(config->n_listen, sizeof(s->listeners[0]));
 	if (!s->listeners)
@@ -70,7 +78,8 @@ static int stage_listeners(struct daemon *d, const struct service_config *config
 	s->n_listeners = config->n_listen;
 	for (size_t i = 0; i < config->n_listen; i++) {
 		struct live_listener *listener = &s->listeners[i];
-		const struct live_listener *known = find_listener(old, &config->listen[i]);
+		struct live_service *owner;
+		const struct live_listener *known = find_listener(d, &config->listen[i], &owner);
 		int r;
 
 		listener->address = config->listen[i];
@@ -113,7 +122,7 @@ static int stage(struct daemon *d, struct staged *staged, char **ret_error)
 		return -ENOMEM;
 	for (size_t i = 0; i < config->n_services; i++) {
 		const struct service_config *c = &config->services[i];
-		const struct live_service *old = daemon_find_service(d, c->name);
+		struct live_service *old = daemon_find_service(d, c->name);
 		int r = live_service_new(d, c, config->seed, old, &staged->services[i]);
 
 		if (r < 0)
@@ -126,9 +135,7 @@ static int stage(struct daemon *d, struct staged *staged, char **ret_error)
 	}
 	/* Sockets last: a connection may arrive at one at once. */
 	for (size_t i = 0; i < config->n_services; i++) {
-		const struct service_config *c = &config->services[i];
-		int r = stage_listeners(d, c, daemon_find_service(d, c->name), staged->services[i],
-					ret_error);
+		int r = stage_listeners(d, &config->services[i], staged->services[i], ret_error);
 
 		if (r < 0)
 			return r;
@@ -136,48 +143,51 @@ static int stage(struct daemon *d, struct staged *staged, char **ret_error)
 	return 0;
 }
 
-/* Slots whose owner, by name, is another than before. */
-static uint64_t slots_moved(const struct live_service *old, const struct live_service *new)
-{
-	_cleanup_(freep) uint16_t *map = malloc((old->n_backends + 1) * sizeof(map[0]));
-
-	if (!map)
-		return 0; /* a figure for people, no more */
-	for (size_t i = 0; i < old->n_backends; i++) {
-		const struct live_backend *known =
-			live_service_find_backend(new, old->backends[i].backend->name);
-
-		map[i] = known ? (uint16_t)(known - new->backends) : MAGLEV_NONE;
-	}
-	return pool_table_moved(new->pool.table, old->pool.table, map);
-}
-
-/* Takes over what could not be staged: the pool that stays, and the sockets in use. */
-static void take_over(struct daemon *d, struct staged *staged, struct live_service *old,
-		      struct live_service *new)
+/* Takes over what could not be staged: the pool that stays. */
+static void take_over(struct staged *staged, struct live_service *old, struct live_service *new)
 {
 	if (!new->pool.table) {
 		new->pool = old->pool;
 		old->pool = (struct pool)POOL_INIT;
 		pool_configure(&new->pool, staged->config->seed, &new->settings);
-	} else if (old->pool.table) {
-		uint64_t moved = slots_moved(old, new);
-
-		new->pool.n_slots_moved += moved;
-		staged->change.slots_moved += moved;
+	} else {
+		staged->change.slots_moved += new->pool.n_slots_moved - old->pool.n_slots_moved;
 	}
-	for (size_t i = 0; i < new->n_listeners; i++) {
-		struct live_listener *known = find_listener(old, &new->listeners[i].address);
-
-		if (known)
-			new->listeners[i].fds = take_ptr(known->fds);
-	}
-	for (size_t i = 0; i < new->n_backends; i++) {
-		new->pool.members[i].failed = new->backends[i].health.failed;
-		new->pool.members[i].failed_at = new->backends[i].health.since;
+	live_backends_tell_pool(new->backends, &new->pool);
+	for (size_t i = 0; i < new->n_backends; i++)
 		new->backends[i].drifted = false;
+}
+
+/* The sockets in use stay open, also those of an address that another service has now. */
+static void take_over_listeners(struct daemon *d, struct live_service *new)
+{
+	for (size_t i = 0; i < new->n_listeners; i++) {
+		struct live_listener *l = &new->listeners[i];
+		struct live_service *owner;
+		struct live_listener *known = find_listener(d, &l->address, &owner);
+
+		if (!known)
+			continue;
+		l->fds = take_ptr(known->fds);
+		l->moved = known->moved || owner->service != new->service;
 	}
-	(void)d;
+}
+
+static void move_listeners(struct daemon *d, struct live_service *s)
+{
+	for (size_t i = 0; i < s->n_listeners; i++) {
+		struct live_listener *l = &s->listeners[i];
+		bool told = l->moved;
+
+		for (unsigned j = 0; l->moved && j < d->n_workers; j++)
+			told &= worker_move_listener(d->workers[j], l->id, s->service) >= 0;
+		if (told)
+			l->moved = false;
+		else if (l->moved)
+			log_error("service %s: a worker could not be told to serve its new "
+				  "address: out of memory",
+				  s->service->name);
+	}
 }
 
 static void give_listeners(struct daemon *d, struct live_service *s)
@@ -203,15 +213,17 @@ static void give_listeners(struct daemon *d, struct live_service *s)
 static void drop_old(struct daemon *d, struct live_service *old, const struct live_service *new)
 {
 	for (size_t i = 0; i < old->n_listeners; i++) {
-		if (find_listener(new, &old->listeners[i].address))
+		struct live_service *owner;
+
+		if (find_listener(d, &old->listeners[i].address, &owner))
 			continue;
 		for (unsigned j = 0; j < d->n_workers; j++)
 			worker_unlisten(d->workers[j], old->listeners[i].id);
 	}
-	for (size_t i = 0; i < old->n_backends; i++) {
+	/* Connects under way for a service that is gone have no other candidate: they go on. */
+	for (size_t i = 0; new &&i < old->n_backends; i++) {
 		struct backend *b = old->backends[i].backend;
-		const struct live_backend *known =
-			new ? live_service_find_backend(new, b->name) : NULL;
+		const struct live_backend *known = live_service_find_backend(new, b->name);
 
 		if (!known || known->backend != b)
 			daemon_leave_backend(d, b, END_NONE);
@@ -247,7 +259,8 @@ static void commit(struct daemon *d, struct staged *staged)
 			daemon_find_service(d, staged->services[i]->service->name);
 
 		if (old)
-			take_over(d, staged, old, staged->services[i]);
+			take_over(staged, old, staged->services[i]);
+		take_over_listeners(d, staged->services[i]);
 	}
 	d->services = take_ptr(staged->services);
 	d->n_services = staged->n_services;
@@ -255,15 +268,18 @@ static void commit(struct daemon *d, struct staged *staged)
 	d->config = take_ptr(staged->config);
 	set_policies(d, d->config);
 
-	/* Tables, then sockets: no worker meets a connection for a service it does not know. */
-	if (daemon_publish(d) < 0)
-		log_error("a worker could not be given the new tables: out of memory; trying on");
+	/*
+	 * Tables, then sockets: no worker meets a connection for a service it does not know. Those
+	 * that change hands before that, since the service they were of may be gone from the tables.
+	 */
+	for (size_t i = 0; i < d->n_services; i++)
+		move_listeners(d, d->services[i]);
+	daemon_publish(d);
 	for (size_t i = 0; i < d->n_services; i++) {
 		give_listeners(d, d->services[i]);
 		daemon_update_pool(d, d->services[i]);
 	}
-	if (daemon_set_targets(d) < 0)
-		log_error("the checker could not be told whom to probe: out of memory");
+	daemon_set_targets(d);
 	for (size_t i = 0; i < n_old; i++) {
 		struct live_service *new = daemon_find_service(d, old_services[i]->service->name);
 

@@ -159,6 +159,21 @@ static void many_senders(void **state)
 	mailbox_deinit(&m);
 }
 
+static void a_closed_one_ends_what_it_has_and_gets(void **state)
+{
+	struct mailbox m = MAILBOX_INIT;
+
+	(void)state;
+	n_freed = 0;
+	assert_int_equal(mailbox_init(&m, 1), 0);
+	assert_int_equal(mailbox_post(&m, &note_new(0, 0)->message), 0);
+	mailbox_close(&m);
+	assert_int_equal(n_freed, 1);
+	assert_int_equal(mailbox_post(&m, &note_new(0, 1)->message), 0);
+	assert_int_equal(n_freed, 2);
+	mailbox_deinit(&m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -166,6 +181,7 @@ int main(void)
 		cmocka_unit_test(a_full_mailbox_refuses),
 		cmocka_unit_test(deinit_of_nothing),
 		cmocka_unit_test(many_senders),
+		cmocka_unit_test(a_closed_one_ends_what_it_has_and_gets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
