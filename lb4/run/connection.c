@@ -355,9 +355,10 @@ void connection_connected(struct connection *c, int result)
 	try_next(c);
 }
 
-bool connection_lose_backend(struct connection *c, int error)
+/* No byte was exchanged with the backend, and there is time to find another. */
+static bool may_move(const struct connection *c)
 {
-	if (c->state != CONNECTION_ESTABLISHED || (error != ECONNRESET && error != EPIPE))
+	if (c->state != CONNECTION_ESTABLISHED)
 		return false;
 	if (c->direction[CLIENT].bytes || c->direction[SERVER].bytes || c->direction[SERVER].holds)
 		return false;
@@ -365,10 +366,34 @@ bool connection_lose_backend(struct connection *c, int error)
 		return false; /* the FIN was passed on: the client has heard from this backend */
 	if (c->pending_reason != END_NONE)
 		return false; /* the client is dead */
-	if (c->splicer->now >= c->timeouts.budget_by)
-		return false; /* it was open for long: the next one would say the same */
+	/* Else it was open for long: the next one would say the same. */
+	return c->splicer->now < c->timeouts.budget_by;
+}
 
+bool connection_move(struct connection *c)
+{
+	struct ring *ring = c->splicer->ring;
+
+	if (!may_move(c))
+		return false;
 	c->state = CONNECTION_LOST;
+	c->moving = true;
+	if (c->direction[SERVER].receiving)
+		ring_cancel(ring, connection_token(c, TOKEN_RECEIVE + SERVER));
+	if (c->direction[CLIENT].sending)
+		ring_cancel(ring, connection_token(c, TOKEN_SEND + CLIENT));
+	if (c->side[SERVER].watching)
+		ring_cancel(ring, connection_token(c, TOKEN_WATCH + SERVER));
+	connection_lost_step(c);
+	return true;
+}
+
+bool connection_lose_backend(struct connection *c, int error)
+{
+	if ((error != ECONNRESET && error != EPIPE) || !may_move(c))
+		return false;
+	c->state = CONNECTION_LOST;
+	c->moving = false;
 	c->last_error = error;
 	connection_lost_step(c);
 	return true;
@@ -381,11 +406,16 @@ void connection_lost_step(struct connection *c)
 	/* A send that was under way was taken after all, or a receive brought the last words. */
 	if (c->direction[CLIENT].bytes || c->direction[SERVER].holds) {
 		c->state = CONNECTION_ESTABLISHED;
-		relay_server_died(c, c->last_error);
+		if (c->moving)
+			connection_end(c, END_BACKEND_DOWN);
+		else
+			relay_server_died(c, c->last_error);
 		return;
 	}
-	counter_add(backend_counters(c)->instant_resets, 1);
-	report_evidence(c, c->last_error);
+	if (!c->moving) {
+		counter_add(backend_counters(c)->instant_resets, 1);
+		report_evidence(c, c->last_error);
+	}
 	close_server(c);
 	c->timeouts.established = false;
 	c->direction[SERVER] = (struct direction){.mover = c->direction[SERVER].mover};

@@ -91,6 +91,7 @@ struct connection {
 	bool timed_out;	 /* … and was cancelled, since the try's time was over */
 	bool abandoned;	 /* … and was cancelled, since the backend left the table */
 	bool paused;	 /* between two rounds of candidates */
+	bool moving;	 /* lost: by our own will, since the backend has failed its checks */
 	uint8_t n_tries; /* begun */
 	uint8_t n_tried; /* entries of tried[] */
 	int last_error;	 /* of the last failed connect, a positive errno */
@@ -124,6 +125,12 @@ bool connection_finish(struct connection *c);
  * (once the operations on its socket have completed) and true is returned.
  */
 bool connection_lose_backend(struct connection *c, int error);
+
+/*
+ * The backend has failed by other evidence. As above: true when the connection leaves it for the
+ * next candidate.
+ */
+bool connection_move(struct connection *c);
 
 /* An operation on the lost backend's socket has completed. */
 void connection_lost_step(struct connection *c);

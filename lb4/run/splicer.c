@@ -147,6 +147,8 @@ void splicer_leave_backend(struct splicer *s, const struct backend *backend, enu
 			continue;
 		if (c->connecting)
 			connection_abandon_connect(c);
+		else if (reason == END_BACKEND_DOWN && connection_move(c))
+			continue;
 		else if (c->state == CONNECTION_ESTABLISHED && reason != END_NONE)
 			connection_end(c, reason);
 	}

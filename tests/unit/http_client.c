@@ -127,6 +127,9 @@ static void consume(struct http_client *c, size_t n)
 /* Where `wanted` stands in the first `most` bytes of a text, or NULL. */
 static const char *find(const char *text, size_t size, size_t most, const char *wanted)
 {
+	/* gcc with sanitizers believes that text + offset may be NULL. */
+	if (!text)
+		return NULL;
 	return memmem(text, size < most ? size : most, wanted, strlen(wanted));
 }
 
@@ -180,7 +183,7 @@ static bool chunks(const char *text, size_t size, size_t at, char **ret_body, si
 
 static bool take_answer(struct http_client *c, int *ret_status, char **ret_body)
 {
-	const char *end = c->text ? find(c->text, c->size, 32768, "\r\n\r\n") : NULL, *value;
+	const char *end = find(c->text, c->size, 32768, "\r\n\r\n"), *value;
 	size_t head, length, whole;
 
 	if (!end)

@@ -322,7 +322,14 @@ static void a_backend_leaves_while_established(void **state)
 	splicer_leave_backend(&b->splicer, b->backends[0], END_BACKEND_DOWN);
 	bench_settle(b);
 	bench_expect_end(b, first, END_BACKEND_DOWN);
-	bench_expect_end(b, second, END_BACKEND_DOWN);
+	/* This one has exchanged nothing with the dead one. */
+	assert_int_not_equal(bench_backend(second->partner), 0);
+	assert_int_equal(bench_connection(b, second)->n_tries, 2);
+	fake_write(second, 10);
+	fake_fin(second);
+	fake_fin(second->partner);
+	bench_settle(b);
+	bench_expect_end(b, second, END_DONE);
 	expect_exchange(b, other, 1);
 }
 
