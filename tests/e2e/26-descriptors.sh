@@ -1,0 +1,44 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# At the end of its descriptors lb4 stops accepting, does not spin, drops nothing that is
+# established, and takes up again when some are free.
+
+. "${BASH_SOURCE[0]%/*}/lib.sh"
+
+LIMIT=256
+
+lab_up 1
+backend_start b1
+config "workers: 2"
+service echo "$VIP" echo b1 "check: {tcp: true, interval: 500ms}"
+start_lb4 prlimit --nofile=$LIMIT:$LIMIT
+wait_all_up
+
+spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --count 20 --duration 9s &
+STREAM=$!
+wait_until 3 "twenty streams run" backend_is echo b1 '.active == 20'
+
+# More than there can be: the kernel takes them into the backlog, lb4 does not.
+spawn_lab idle.json stall --to "$VIP:${PORT[echo]}" --count 400 idle &
+IDLE=$!
+wait_file 10 idle.json
+check_equal "clients that the kernel took" "$(json "$DIR/idle.json" .connected)" 400
+held=$(lbctl --json services | jq '.services[0].active')
+check_number "connections that lb4 took" "$held" '<' $((LIMIT / 2))
+check_number "at least" "$held" '>' 40
+
+ticks=$(cpu_ticks) start=$(now_ms)
+before=$(lbctl --json services | jq '.services[0].accepted')
+wait_until 5 "two seconds pass" eval "((\$(now_ms) - $start >= 2000))"
+check_number "CPU meanwhile (20 streams at 100 echoes a second), hundredths of a second over 2 s" $(($(cpu_ticks) - ticks)) '<' 60
+check_equal "accepted meanwhile" "$(lbctl --json services | jq '.services[0].accepted')" "$before"
+check "lbctl is still answered" is_ready
+check_equal "connections that lb4 ended" "$(ended '.party == "lb4"')" 0
+check "the checks still work" backend_is echo b1 '.state == "up"'
+
+kill -TERM $IDLE
+finished $IDLE
+check_within 5 "once they are gone, new connections are served" lab talk --within 1s "$VIP:${PORT[echo]}" send=hi name recv=hi fin eof
+finished $STREAM || fail "a stream broke: $(cat "$DIR/stream.json" "$DIR/stream.json.err")"
+check_number "the streams noticed nothing; longest wait, ms" "$(json "$DIR/stream.json" .longest_gap_ms)" '<' 200
+pass

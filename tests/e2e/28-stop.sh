@@ -1,0 +1,80 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# SIGTERM: no new connections, the old ones have stop_timeout to finish, the rest is reset. `lbctl
+# stop` does the same, and a second signal ends the waiting.
+
+. "${BASH_SOURCE[0]%/*}/lib.sh"
+
+lab_up 2
+backend_start b1 b2
+describe() {
+	config "stop_timeout: $1"
+	service echo "$VIP" echo "b1 b2" "check: {tcp: true, interval: 500ms}"
+	service id "$VIP" id "b1 b2"
+}
+refuses() {
+	lab talk --within 1s "$VIP:${PORT[echo]}" send=hi name >"$DIR/refuses.txt" 2>&1 && return 1
+	grep -qi refused "$DIR/refuses.txt"
+}
+# ends_well WITHIN
+ends_well() {
+	local pid=$LB4_PID status=0
+	LB4_PID=
+	check_within "$1" "lb4 ends" is_dead "$pid"
+	wait "$pid" || status=$?
+	check_equal "its status" $status 0
+	check_equal "the socket is gone" "$([[ -e $DIR/lb4.sock ]] && echo there || echo gone)" gone
+}
+
+describe 10s
+start_lb4
+spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --count 20 --duration 2s &
+STREAM=$!
+wait_until 3 "streams run" eval '(($(lbctl --json status | jq .active) == 20))'
+kill -TERM "$LB4_PID"
+check_within 1 "new connections are refused" refuses
+check "lbctl tells that it stops" eval 'lbctl --json status | jq -e .stopping >/dev/null'
+finished "$STREAM" || fail "a stream broke: $(cat "$DIR/stream.json.err")"
+ok "connections came to their own end"
+ends_well 2
+
+describe 1s
+start_lb4
+spawn_lab talk.txt talk --within 5s "$VIP:${PORT[echo]}" send=hi name recv=hi end &
+TALK=$!
+wait_until 3 "a talk has begun" grep -q 'recv ok' "$DIR/talk.txt"
+start=$(now_ms)
+kill -TERM "$LB4_PID"
+ends_well 3
+check_number "after stop_timeout, ms" $(($(now_ms) - start)) '>=' 950
+finished "$TALK" || fail "$(cat "$DIR/talk.txt")"
+check_equal "logged as stopped" "$(ended '.end == "stopped" and .party == "lb4"')" 1
+
+describe 60s
+start_lb4
+spawn_lab talk2.txt talk --within 9s "$VIP:${PORT[echo]}" send=hi name recv=hi end &
+TALK=$!
+wait_until 3 "a talk has begun" grep -q 'recv ok' "$DIR/talk2.txt"
+lbctl stop >/dev/null
+wait_until 2 "lb4 stops" refuses
+kill -TERM "$LB4_PID"
+ends_well 3
+finished "$TALK" || fail "$(cat "$DIR/talk2.txt")"
+# Whoever was taken by the kernel before the listeners closed is served; later ones are refused.
+describe 5s
+start_lb4
+spawn_lab short.json short --to "$VIP:${PORT[id]}" --rate 2000 --duration 2s --failures "$DIR/failures.json" &
+SHORT=$!
+wait_until 3 "connections flow" eval '(($(lbctl --json services | jq ".services[1].accepted") > 500))'
+kill -TERM "$LB4_PID"
+ends_well 3
+finished "$SHORT" && fail "the load was over before the stop"
+check_number "connections refused after the stop" "$(json "$DIR/short.json" .refused)" '>' 0
+check_equal "connections broken by it" "$(json "$DIR/short.json" '.failed - .refused')" 0
+
+describe 60s
+start_lb4
+kill -INT "$LB4_PID"
+ends_well 2
+PASSED=1
+exit 0

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Judging: what holds is printed, the first thing that does not ends the scenario.
+
+CHECKS=0
+
+say() {
+	printf '  %s\n' "$*"
+}
+
+ok() {
+	CHECKS=$((CHECKS + 1))
+	say "ok    $*"
+}
+
+# Ends the scenario; `finish` in lib.sh shows the logs.
+fail() {
+	say "FAIL  $*"
+	exit 1
+}
+
+# check WHAT COMMAND…
+check() {
+	local what=$1
+	shift
+	"$@" || fail "$what (failed: $*)"
+	ok "$what"
+}
+
+check_not() {
+	local what=$1
+	shift
+	if "$@"; then
+		fail "$what (succeeded: $*)"
+	fi
+	ok "$what"
+}
+
+check_equal() {
+	[[ $2 == "$3" ]] || fail "$1: expected '$3', got '$2'"
+	ok "$1: $2"
+}
+
+# check_number WHAT VALUE RELATION LIMIT, such as: check_number "longest gap, ms" 12.5 '<=' 200
+check_number() {
+	[[ $2 =~ ^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$ ]] || fail "$1: '$2' is not a number"
+	awk "BEGIN { exit !($2 $3 $4) }" || fail "$1: $2, must be $3 $4"
+	ok "$1: $2 ($3 $4)"
+}
+
+# check_matches WHAT TEXT REGEX
+check_matches() {
+	[[ $2 =~ $3 ]] || fail "$1: '$2' does not match '$3'"
+	ok "$1"
+}
+
+now_ms() {
+	local now=$EPOCHREALTIME
+	echo $((${now%.*} * 1000 + 10#${now#*.} / 1000))
+}
+
+# The pause between two looks, without starting a process: nobody ever writes to this descriptor.
+exec {NEVER}<> <(:)
+look_again() {
+	read -rt 0.02 -u "$NEVER" || true
+}
+
+# holds_within SECONDS COMMAND…: until the command succeeds.
+holds_within() {
+	local deadline
+	deadline=$(($(now_ms) + $(awk "BEGIN { printf \"%d\", $1 * 1000 }")))
+	shift
+	until "$@"; do
+		(($(now_ms) < deadline)) || return 1
+		look_again
+	done
+}
+
+# wait_until SECONDS WHAT COMMAND…: needed for going on, but not itself worth a line.
+wait_until() {
+	local seconds=$1 what=$2
+	shift 2
+	holds_within "$seconds" "$@" || fail "$what: not within $seconds s ($*)"
+}
+
+# check_within SECONDS WHAT COMMAND…: a claim with a deadline; prints how long it took.
+check_within() {
+	local seconds=$1 what=$2 start
+	shift 2
+	start=$(now_ms)
+	holds_within "$seconds" "$@" || fail "$what: not within $seconds s ($*)"
+	ok "$what ($(($(now_ms) - start)) ms)"
+}
+
+# json FILE FILTER
+json() {
+	jq -r "$2" "$1"
+}
+
+# Gone, or a zombie.
+is_dead() {
+	[[ ! -e /proc/$1 || $(awk '{ sub(/.*\) /, ""); print $1 }' "/proc/$1/stat" 2>/dev/null) == Z ]]
+}
+
+# wait_file SECONDS FILE: a background job has written its first line there.
+wait_file() {
+	wait_until "$1" "$2 gets a line" test -s "$DIR/$2"
+}
+
+# finished PID: waits for a background job of ours and gives its exit status.
+finished() {
+	local status=0
+	wait "$1" || status=$?
+	return "$status"
+}

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# The daemon under test: its configuration, its life, and what it says about itself.
+
+# Which data path the services ask for. A scenario that means one path alone says so itself.
+FORWARD=${FORWARD:-splice}
+
+LB4_PID=
+CONFIG= # the file's text so far
+
+# config [LINE…]: begins a file; the lines are top-level settings.
+config() {
+	local line
+	CONFIG="admin: {socket: $DIR/lb4.sock}"$'\n'
+	# What a scenario leaves open is not waited for.
+	[[ $* == *stop_timeout* ]] || CONFIG+="stop_timeout: 1s"$'\n'
+	for line in "$@"; do
+		CONFIG+="$line"$'\n'
+	done
+	CONFIG+="services:"$'\n'
+}
+
+# service NAME LISTEN PORT BACKENDS [LINE…]: PORT is a number or a kind of the lab server; LISTEN
+# and BACKENDS are words. A listen address without a port gets PORT; a backend is b1, or b1@6 for
+# its IPv6 address, or NAME=ADDRESS:PORT, and may have *WEIGHT behind. The lines are settings.
+service() {
+	local name=$1 listen=$2 port=${PORT[$3]:-$3} backends=$4 word line comma=
+	shift 4
+	CONFIG+="  $name:"$'\n'"    listen: ["
+	for word in $listen; do
+		[[ $word == *.*:* || $word == :* || $word == *]:* ]] || word+=":$port"
+		CONFIG+="$comma\"$word\"" comma=", "
+	done
+	CONFIG+="]"$'\n'
+	# The splicer is what a file without the key gets.
+	[[ $FORWARD == splice ]] || CONFIG+="    forward: $FORWARD"$'\n'
+	for line in "$@"; do
+		CONFIG+="    $line"$'\n'
+	done
+	CONFIG+="    backends:"$'\n'
+	for word in $backends; do
+		CONFIG+="      $(backend_line "$word" "$port")"$'\n'
+	done
+}
+
+backend_line() {
+	local word=${1%\**} weight=1 address
+	[[ $1 != *\** ]] || weight=${1##*\*}
+	case $word in
+	*=*) address=${word#*=} ;;
+	*@6) address="[$(backend_ip6 "${word%@6}")]:$2" ;;
+	*) address="$(backend_ip "$word"):$2" ;;
+	esac
+	word=${word%%=*}
+	echo "${word%@6}: {address: \"$address\", weight: $weight}"
+}
+
+# write_config [FILE]: what config() and service() have gathered.
+write_config() {
+	printf '%s' "$CONFIG" >"${1:-$DIR/lb4.yaml}"
+}
+
+lbctl() {
+	"$LBCTL" --socket "$DIR/lb4.sock" "$@"
+}
+
+is_ready() {
+	lbctl status >/dev/null 2>&1
+}
+
+# start_lb4 [COMMAND…]: writes the configuration and runs the daemon until it answers; the command
+# (such as prlimit) runs it.
+start_lb4() {
+	write_config
+	run_lb4 "$@" "$LB4" --config "$DIR/lb4.yaml"
+	wait_until 10 "lb4 is ready" is_ready
+}
+
+run_lb4() {
+	spawn_in lb "$@" >>"$DIR/connections.log" 2>>"$DIR/lb4.err" &
+	LB4_PID=$!
+	PIDS+=($!)
+}
+
+# backend_is SERVICE NAME FILTER: jq on that backend's object, such as '.state == "up"'.
+backend_is() {
+	lbctl --json backends "$1" 2>/dev/null |
+		jq -e ".backends[] | select(.service == \"$1\" and .name == \"$2\") | $3" >/dev/null
+}
+
+# backend_value SERVICE NAME FIELD
+backend_value() {
+	lbctl --json backends "$1" | jq -r ".backends[] | select(.name == \"$2\") | .$3"
+}
+
+# all_up [SERVICE…]: every backend is known to be up.
+all_up() {
+	lbctl --json backends 2>/dev/null |
+		jq -e '(.backends | length > 0) and all(.backends[]; .state == "up")' >/dev/null
+}
+
+wait_all_up() {
+	wait_until "${1:-10}" "all backends are up" all_up
+}
+
+# explains SERVICE CLIENT: the backend that a connection from there would get.
+explains() {
+	lbctl --json explain "$1" "$2" | jq -r .backend
+}
+
+# ended FILTER: how many connections of the log fit a jq filter.
+ended() {
+	jq -c "select($1)" "$DIR/connections.log" | wc -l
+}
+
+has_ended() {
+	(($(ended "$1") >= ${2:-1}))
+}
+
+# memory_kb: what lb4 has resident.
+memory_kb() {
+	awk '/^VmRSS:/ { print $2 }' "/proc/$LB4_PID/status"
+}
+
+# cpu_ticks: user and system time of lb4, in hundredths of a second.
+cpu_ticks() {
+	awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$LB4_PID/stat"
+}
+
+# stop_lb4 [SECONDS]: SIGTERM must end it with status 0, without a complaint of a sanitizer.
+stop_lb4() {
+	local status=0 pid=$LB4_PID
+	[[ $pid ]] || return 0
+	LB4_PID=
+	is_dead "$pid" && fail "lb4 was gone before it was stopped"
+	kill -TERM "$pid"
+	holds_within "${1:-10}" is_dead "$pid" || fail "lb4 did not stop within ${1:-10} s of SIGTERM"
+	wait "$pid" || status=$?
+	((status == 0)) || fail "lb4 ended with status $status"
+	if grep -E 'Sanitizer|runtime error:' "$DIR/lb4.err"; then
+		fail "a sanitizer complained"
+	fi
+	if (($(ended '.end == "internal"'))); then
+		fail "connections ended with the reason internal"
+	fi
+}
