@@ -15,23 +15,41 @@ int mailbox_init(struct mailbox *m, uint32_t n_max)
 	list_init(&m->messages);
 	m->n_messages = 0;
 	m->n_max = n_max;
+	m->closed = false;
 	m->event_fd = fd;
 	return 0;
+}
+
+static void end_messages(struct list *messages)
+{
+	list_for_each_safe(node, messages) {
+		struct message *message = container_of(node, struct message, node);
+
+		list_unlink(node);
+		message->free(message);
+	}
 }
 
 void mailbox_deinit(struct mailbox *m)
 {
 	if (m->event_fd < 0)
 		return;
-	list_for_each_safe(node, &m->messages) {
-		struct message *message = container_of(node, struct message, node);
-
-		list_unlink(node);
-		message->free(message);
-	}
+	end_messages(&m->messages);
 	close(m->event_fd);
 	m->event_fd = -1;
 	pthread_mutex_destroy(&m->lock);
+}
+
+void mailbox_close(struct mailbox *m)
+{
+	struct list messages = LIST_INIT(messages);
+
+	pthread_mutex_lock(&m->lock);
+	m->closed = true;
+	list_splice(&messages, &m->messages);
+	m->n_messages = 0;
+	pthread_mutex_unlock(&m->lock);
+	end_messages(&messages);
 }
 
 int mailbox_post(struct mailbox *m, struct message *message)
@@ -40,6 +58,11 @@ int mailbox_post(struct mailbox *m, struct message *message)
 	bool wake;
 
 	pthread_mutex_lock(&m->lock);
+	if (m->closed) {
+		pthread_mutex_unlock(&m->lock);
+		message->free(message);
+		return 0;
+	}
 	if (m->n_messages == m->n_max) {
 		pthread_mutex_unlock(&m->lock);
 		return -ENOBUFS;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "list.h"
@@ -21,6 +22,7 @@ struct mailbox {
 	pthread_mutex_t lock;
 	struct list messages;
 	uint32_t n_messages, n_max;
+	bool closed;
 	int event_fd;
 };
 
@@ -34,6 +36,12 @@ int mailbox_init(struct mailbox *m, uint32_t n_max);
 
 /* Ends messages nobody took. Accepts MAILBOX_INIT. */
 void mailbox_deinit(struct mailbox *m);
+
+/*
+ * The owner takes no more: what waits is ended, and what is posted from now on is ended at once,
+ * so that nobody waits for an answer that cannot come.
+ */
+void mailbox_close(struct mailbox *m);
 
 /* Takes ownership and wakes the owner. -ENOBUFS when full: then the message stays the caller's. */
 int mailbox_post(struct mailbox *m, struct message *message);

@@ -26,6 +26,9 @@
 /* Descriptors that are no connection's: rings, control clients, probes, files. */
 #define DESCRIPTORS_KEPT 320
 
+/* What was short of memory is tried again after this. */
+#define RETRY_INTERVAL (100 * NSEC_PER_MSEC)
+
 static unsigned count_cpus(void)
 {
 	cpu_set_t set;
@@ -157,8 +160,8 @@ static int poll_timeout(const struct daemon *d)
 		deadline = d->deadline;
 	if (d->stopping && d->stop_deadline < deadline)
 		deadline = d->stop_deadline;
-	if (d->publish_wanted)
-		return 100; /* a worker could not be told: again soon */
+	if ((d->publish_wanted || d->targets_wanted) && deadline > d->now + RETRY_INTERVAL)
+		deadline = d->now + RETRY_INTERVAL;
 	if (deadline == NSEC_NEVER)
 		return -1;
 	if (deadline <= d->now)
@@ -187,8 +190,10 @@ static void loop(struct daemon *d, int signals)
 		daemon_on_time(d);
 		if (d->stopping && d->stop_deadline <= d->now)
 			stop_now(d);
-		if (d->publish_wanted && daemon_publish(d) < 0)
-			log_error("a worker could not be given the new tables: out of memory");
+		if (d->publish_wanted)
+			daemon_publish(d);
+		if (d->targets_wanted)
+			daemon_set_targets(d);
 	}
 }
 

@@ -41,8 +41,10 @@ struct line_policy {
 struct live_backend {
 	struct backend *backend; /* identity, address, counters */
 	struct backend_health health;
-	uint64_t target_id;    /* names it to the checker */
-	nsec_t drain_deadline; /* when its connections are reset; NSEC_NEVER: they may finish */
+	uint64_t target_id; /* names it to the checker */
+	/* When its connections are reset; NSEC_NEVER: they may finish. */
+	nsec_t drain_deadline; /* an operator drains it */
+	nsec_t down_deadline;  /* it was ejected, with on_down: drain */
 	bool was_ejected;      /* when its connections were last told */
 	bool drifted;	       /* added or changed at run time, not in the file */
 };
@@ -64,6 +66,7 @@ struct live_service {
 	struct live_backend *backends; /* in the order of pool.members */
 	size_t n_backends;
 	bool update_wanted; /* its pool has heard news */
+	bool brake_told;    /* the state of the brake that the log has told */
 };
 
 struct daemon {
@@ -77,7 +80,8 @@ struct daemon {
 	struct live_service **services;
 	size_t n_services;
 	struct snapshot *snapshot; /* what the workers obey */
-	bool publish_wanted;	   /* a table or a setting is newer than `snapshot` */
+	bool publish_wanted;	   /* a table or a setting is newer than what workers obey */
+	bool targets_wanted;	   /* backends or checks are newer than what the checker knows */
 	struct target *targets;	   /* what the checker reports about, sorted by id */
 	size_t n_targets;
 	uint64_t next_id;

@@ -113,7 +113,7 @@ static int stage(struct daemon *d, struct staged *staged, char **ret_error)
 		return -ENOMEM;
 	for (size_t i = 0; i < config->n_services; i++) {
 		const struct service_config *c = &config->services[i];
-		const struct live_service *old = daemon_find_service(d, c->name);
+		struct live_service *old = daemon_find_service(d, c->name);
 		int r = live_service_new(d, c, config->seed, old, &staged->services[i]);
 
 		if (r < 0)
@@ -136,35 +136,15 @@ static int stage(struct daemon *d, struct staged *staged, char **ret_error)
 	return 0;
 }
 
-/* Slots whose owner, by name, is another than before. */
-static uint64_t slots_moved(const struct live_service *old, const struct live_service *new)
-{
-	_cleanup_(freep) uint16_t *map = malloc((old->n_backends + 1) * sizeof(map[0]));
-
-	if (!map)
-		return 0; /* a figure for people, no more */
-	for (size_t i = 0; i < old->n_backends; i++) {
-		const struct live_backend *known =
-			live_service_find_backend(new, old->backends[i].backend->name);
-
-		map[i] = known ? (uint16_t)(known - new->backends) : MAGLEV_NONE;
-	}
-	return pool_table_moved(new->pool.table, old->pool.table, map);
-}
-
 /* Takes over what could not be staged: the pool that stays, and the sockets in use. */
-static void take_over(struct daemon *d, struct staged *staged, struct live_service *old,
-		      struct live_service *new)
+static void take_over(struct staged *staged, struct live_service *old, struct live_service *new)
 {
 	if (!new->pool.table) {
 		new->pool = old->pool;
 		old->pool = (struct pool)POOL_INIT;
 		pool_configure(&new->pool, staged->config->seed, &new->settings);
-	} else if (old->pool.table) {
-		uint64_t moved = slots_moved(old, new);
-
-		new->pool.n_slots_moved += moved;
-		staged->change.slots_moved += moved;
+	} else {
+		staged->change.slots_moved += new->pool.n_slots_moved - old->pool.n_slots_moved;
 	}
 	for (size_t i = 0; i < new->n_listeners; i++) {
 		struct live_listener *known = find_listener(old, &new->listeners[i].address);
@@ -172,12 +152,9 @@ static void take_over(struct daemon *d, struct staged *staged, struct live_servi
 		if (known)
 			new->listeners[i].fds = take_ptr(known->fds);
 	}
-	for (size_t i = 0; i < new->n_backends; i++) {
-		new->pool.members[i].failed = new->backends[i].health.failed;
-		new->pool.members[i].failed_at = new->backends[i].health.since;
+	live_backends_tell_pool(new->backends, &new->pool);
+	for (size_t i = 0; i < new->n_backends; i++)
 		new->backends[i].drifted = false;
-	}
-	(void)d;
 }
 
 static void give_listeners(struct daemon *d, struct live_service *s)
@@ -247,7 +224,7 @@ static void commit(struct daemon *d, struct staged *staged)
 			daemon_find_service(d, staged->services[i]->service->name);
 
 		if (old)
-			take_over(d, staged, old, staged->services[i]);
+			take_over(staged, old, staged->services[i]);
 	}
 	d->services = take_ptr(staged->services);
 	d->n_services = staged->n_services;
@@ -256,14 +233,12 @@ static void commit(struct daemon *d, struct staged *staged)
 	set_policies(d, d->config);
 
 	/* Tables, then sockets: no worker meets a connection for a service it does not know. */
-	if (daemon_publish(d) < 0)
-		log_error("a worker could not be given the new tables: out of memory; trying on");
+	daemon_publish(d);
 	for (size_t i = 0; i < d->n_services; i++) {
 		give_listeners(d, d->services[i]);
 		daemon_update_pool(d, d->services[i]);
 	}
-	if (daemon_set_targets(d) < 0)
-		log_error("the checker could not be told whom to probe: out of memory");
+	daemon_set_targets(d);
 	for (size_t i = 0; i < n_old; i++) {
 		struct live_service *new = daemon_find_service(d, old_services[i]->service->name);
 

@@ -21,15 +21,16 @@ static void eject(struct daemon *d, struct live_service *s, struct live_backend 
 
 	daemon_leave_backend(d, b->backend, reset ? END_BACKEND_DOWN : END_NONE);
 	if (s->settings.on_down == ON_DOWN_DRAIN && s->settings.drain_timeout) {
-		b->drain_deadline = nsec_add(d->now, s->settings.drain_timeout);
-		lower_deadline(d, b->drain_deadline);
+		b->down_deadline = nsec_add(d->now, s->settings.drain_timeout);
+		lower_deadline(d, b->down_deadline);
 	}
 }
 
-static void tell_brake(const struct live_service *s, bool before)
+static void tell_brake(struct live_service *s)
 {
-	if (s->pool.brake == before)
+	if (s->pool.brake == s->brake_told)
 		return;
+	s->brake_told = s->pool.brake;
 	if (!s->pool.brake)
 		log_info("service %s: no more backends have failed than max_eject allows",
 			 s->service->name);
@@ -46,17 +47,17 @@ static void tell_brake(const struct live_service *s, bool before)
 void daemon_update_pool(struct daemon *d, struct live_service *s)
 {
 	uint64_t rebuilds = s->pool.n_rebuilds, moved = s->pool.n_slots_moved;
-	bool brake = s->pool.brake;
 	int r = pool_update(&s->pool, d->now);
 
 	lower_deadline(d, pool_next_update(&s->pool));
 	if (r < 0) {
 		log_error("service %s: out of memory for a new table; the old one stays",
 			  s->service->name);
+		s->update_wanted = true;
 		lower_deadline(d, nsec_add(d->now, NSEC_PER_SEC));
 		return;
 	}
-	tell_brake(s, brake);
+	tell_brake(s);
 	if (r > 0) {
 		d->publish_wanted = true;
 		log_info("service %s: %llu of %u slots have moved%s", s->service->name,
@@ -74,8 +75,8 @@ void daemon_update_pool(struct daemon *d, struct live_service *s)
 			if (d->publish_wanted)
 				daemon_publish(d); /* before connections look for another */
 			eject(d, s, b);
-		} else if (s->pool.members[i].admin != ADMIN_DRAINING) {
-			b->drain_deadline = NSEC_NEVER;
+		} else {
+			b->down_deadline = NSEC_NEVER;
 		}
 	}
 }
@@ -183,6 +184,18 @@ void daemon_take_reports(struct daemon *d)
 	update_pools(d);
 }
 
+static void drain_on_time(struct daemon *d, struct live_service *s, struct live_backend *b,
+			  nsec_t *deadline)
+{
+	if (*deadline <= d->now) {
+		*deadline = NSEC_NEVER;
+		log_info("service %s: the drain timeout of backend %s is over", s->service->name,
+			 b->backend->name);
+		daemon_leave_backend(d, b->backend, END_DRAIN_TIMEOUT);
+	}
+	lower_deadline(d, *deadline);
+}
+
 static void backend_on_time(struct daemon *d, struct live_service *s, size_t i)
 {
 	struct live_backend *b = &s->backends[i];
@@ -190,13 +203,8 @@ static void backend_on_time(struct daemon *d, struct live_service *s, size_t i)
 	if (health_on_time(&b->health, d->now))
 		failed_changed(s, i);
 	lower_deadline(d, health_next(&b->health));
-	if (b->drain_deadline <= d->now) {
-		b->drain_deadline = NSEC_NEVER;
-		log_info("service %s: the drain timeout of backend %s is over", s->service->name,
-			 b->backend->name);
-		daemon_leave_backend(d, b->backend, END_DRAIN_TIMEOUT);
-	}
-	lower_deadline(d, b->drain_deadline);
+	drain_on_time(d, s, b, &b->drain_deadline);
+	drain_on_time(d, s, b, &b->down_deadline);
 }
 
 void daemon_on_time(struct daemon *d)

@@ -82,6 +82,8 @@ static int reload(struct daemon *d, bool force, struct daemon_change *ret,
 	_cleanup_(config_freep) struct config *config = NULL;
 	int r;
 
+	if (d->stopping) /* listeners opened now would keep it from ever ending */
+		return daemon_refuse(ret_error, -EPERM, "lb4 is stopping");
 	if (!d->config_path)
 		return daemon_refuse(ret_error, -EINVAL,
 				     "lb4 was started without a file; there is nothing to reload");
@@ -149,14 +151,16 @@ static struct backend_config *present_backends(const struct live_service *s, siz
 static int set_backends(struct daemon *d, struct live_service *s,
 			const struct backend_config *configs, size_t n, char **ret_error)
 {
+	uint64_t moved = s->pool.n_slots_moved;
 	int r = live_service_set_backends(d, s, configs, n);
 
 	if (r < 0)
 		return daemon_refuse(ret_error, r, "out of memory; nothing has changed");
-	daemon_update_pool(d, s);
+	log_info("service %s: %llu of %u slots have moved", s->service->name,
+		 (unsigned long long)(s->pool.n_slots_moved - moved), s->pool.table_size);
 	daemon_publish(d);
-	if (daemon_set_targets(d) < 0)
-		log_error("the checker could not be told whom to probe: out of memory");
+	daemon_update_pool(d, s);
+	daemon_set_targets(d);
 	d->deadline = 0;
 	return 0;
 }
@@ -296,8 +300,7 @@ int daemon_set_admin(struct daemon *d, const char *service, const char *name,
 	s->pool.members[i].admin = state;
 	say_admin(service, name, state);
 	daemon_update_pool(d, s);
-	if (daemon_set_targets(d) < 0)
-		log_error("the checker could not be told whom to probe: out of memory");
+	daemon_set_targets(d);
 	return 0;
 }
 

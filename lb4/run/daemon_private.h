@@ -27,24 +27,30 @@ int daemon_apply(struct daemon *d, struct config *config, struct daemon_change *
  * left empty when live_service_keeps_pool(). No sockets yet. -errno.
  */
 int live_service_new(struct daemon *d, const struct service_config *config, uint64_t seed,
-		     const struct live_service *old, struct live_service **ret);
+		     struct live_service *old, struct live_service **ret);
 struct live_service *live_service_free(struct live_service *s, unsigned n_workers);
 
 /* The members are as they were, in the same order: the old pool and its table can stay. */
 bool live_service_keeps_pool(const struct live_service *old, const struct service_config *config,
 			     uint64_t seed);
 
-/* Makes `s` have exactly the given backends, taking over by name. For changes at run time. */
+/*
+ * Makes `s` have exactly the given backends, taking over by name. For changes at run time. -ENOMEM:
+ * nothing has changed.
+ */
 int live_service_set_backends(struct daemon *d, struct live_service *s,
 			      const struct backend_config *backends, size_t n);
 
+/* Gives the pool whose members they are the word of health. */
+void live_backends_tell_pool(const struct live_backend *backends, struct pool *pool);
+
 /* --- daemon_publish.c: what workers and the checker are told --- */
 
-/* Builds a snapshot and gives it to every worker. -ENOMEM: the old one stays. */
-int daemon_publish(struct daemon *d);
+/* Builds a snapshot and gives it to every worker. When memory is short, the loop tries again. */
+void daemon_publish(struct daemon *d);
 
-/* Tells the checker whom to probe. */
-int daemon_set_targets(struct daemon *d);
+/* Tells the checker whom to probe. When memory is short, the loop tries again. */
+void daemon_set_targets(struct daemon *d);
 
 /* Tells every worker. */
 void daemon_leave_backend(struct daemon *d, struct backend *b, enum end_reason reason);

@@ -25,7 +25,7 @@ static int fill_service(const struct live_service *s, uint64_t seed, struct snap
 	return 0;
 }
 
-int daemon_publish(struct daemon *d)
+static int build_snapshot(struct daemon *d, struct snapshot **ret)
 {
 	struct snapshot *snapshot = snapshot_new(d->n_services);
 
@@ -40,19 +40,36 @@ int daemon_publish(struct daemon *d)
 		}
 	}
 	snapshot->generation = ++d->n_snapshots;
-	snapshot_unref(d->snapshot);
-	d->snapshot = snapshot;
-	d->publish_wanted = false;
+	*ret = snapshot;
+	return 0;
+}
+
+static int give_snapshot(struct daemon *d, struct snapshot *snapshot)
+{
 	for (unsigned i = 0; i < d->n_workers; i++) {
 		int r = worker_publish(d->workers[i], snapshot_ref(snapshot));
 
 		if (r < 0) {
 			snapshot_unref(snapshot);
-			d->publish_wanted = true; /* the next round tries again */
 			return r;
 		}
 	}
 	return 0;
+}
+
+void daemon_publish(struct daemon *d)
+{
+	struct snapshot *snapshot = NULL;
+	int r = build_snapshot(d, &snapshot);
+
+	if (r >= 0) {
+		snapshot_unref(d->snapshot);
+		d->snapshot = snapshot;
+		r = give_snapshot(d, snapshot);
+	}
+	d->publish_wanted = r < 0;
+	if (r < 0)
+		log_error("a worker could not be given the new tables: out of memory; trying on");
 }
 
 void daemon_leave_backend(struct daemon *d, struct backend *b, enum end_reason reason)
@@ -85,13 +102,16 @@ static bool is_checked(const struct live_service *s, size_t backend)
 	return s->check.kind != CHECK_NONE && s->pool.members[backend].admin != ADMIN_DISABLED;
 }
 
-int daemon_set_targets(struct daemon *d)
+static int set_targets(struct daemon *d)
 {
 	size_t n_max = count_backends(d), n = 0;
-	_cleanup_(freep) struct target *targets = calloc(n_max ? n_max : 1, sizeof(targets[0]));
-	_cleanup_(freep) struct check_target *checks = calloc(n_max ? n_max : 1, sizeof(checks[0]));
+	_cleanup_(freep) struct check_target *checks = calloc(n_max + 1, sizeof(checks[0]));
 
-	if (!targets || !checks)
+	/* The old ones lead to services that may be gone. */
+	free(d->targets);
+	d->n_targets = 0;
+	d->targets = calloc(n_max + 1, sizeof(d->targets[0]));
+	if (!d->targets || !checks)
 		return -ENOMEM;
 	for (size_t i = 0; i < d->n_services; i++) {
 		struct live_service *s = d->services[i];
@@ -99,7 +119,7 @@ int daemon_set_targets(struct daemon *d)
 		for (size_t j = 0; j < s->n_backends; j++) {
 			if (!is_checked(s, j))
 				continue;
-			targets[n] = (struct target){s->backends[j].target_id, s, j};
+			d->targets[n] = (struct target){s->backends[j].target_id, s, j};
 			checks[n++] = (struct check_target){
 				.id = s->backends[j].target_id,
 				.address = s->backends[j].backend->address,
@@ -107,9 +127,17 @@ int daemon_set_targets(struct daemon *d)
 			};
 		}
 	}
-	qsort(targets, n, sizeof(targets[0]), compare_targets);
-	free(d->targets);
-	d->targets = take_ptr(targets);
+	qsort(d->targets, n, sizeof(d->targets[0]), compare_targets);
 	d->n_targets = n;
 	return checker_set_targets(d->checker, checks, n);
+}
+
+void daemon_set_targets(struct daemon *d)
+{
+	int r = set_targets(d);
+
+	d->targets_wanted = r < 0;
+	if (r < 0)
+		log_error("the checker could not be told whom to probe: %s; trying on",
+			  strerrordesc_np(-r));
 }

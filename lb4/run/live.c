@@ -45,6 +45,8 @@ static int live_backend_init(struct daemon *d, struct live_backend *b, const cha
 		*b = *old;
 		b->backend = backend_ref(old->backend);
 		health_configure(&b->health, &s->check, &s->settings.passive, d->now);
+		if (s->settings.on_down != ON_DOWN_DRAIN)
+			b->down_deadline = NSEC_NEVER;
 		return 0;
 	}
 	b->backend = backend_new(service, config->name, &config->address, d->n_workers);
@@ -53,6 +55,7 @@ static int live_backend_init(struct daemon *d, struct live_backend *b, const cha
 	health_init(&b->health, &s->check, &s->settings.passive, presumed_down, d->now);
 	b->target_id = ++d->next_id;
 	b->drain_deadline = old ? old->drain_deadline : NSEC_NEVER;
+	b->down_deadline = NSEC_NEVER;
 	b->drifted = b->was_ejected = false;
 	return 0;
 }
@@ -87,25 +90,12 @@ static int make_backends(struct daemon *d, const struct live_service *s,
 	return 0;
 }
 
-/* Sets the members of `pool`, whose states it knows by name, and hears health anew. */
-static int set_members(struct pool *pool, const struct backend_config *configs,
-		       const struct live_backend *backends, size_t n)
+void live_backends_tell_pool(const struct live_backend *backends, struct pool *pool)
 {
-	_cleanup_(freep) struct maglev_member *members = calloc(n ? n : 1, sizeof(members[0]));
-	int r;
-
-	if (!members)
-		return -ENOMEM;
-	for (size_t i = 0; i < n; i++)
-		members[i] = (struct maglev_member){configs[i].name, configs[i].weight};
-	r = pool_set_members(pool, members, n);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < pool->n_members; i++) {
 		pool->members[i].failed = backends[i].health.failed;
 		pool->members[i].failed_at = backends[i].health.since;
 	}
-	return 0;
 }
 
 bool live_service_keeps_pool(const struct live_service *old, const struct service_config *config,
@@ -121,36 +111,72 @@ bool live_service_keeps_pool(const struct live_service *old, const struct servic
 	return true;
 }
 
-/* A pool for other members than the old one's; what operators said of them stays. */
-static int new_pool(struct daemon *d, struct live_service *s, const struct service_config *config,
-		    uint64_t seed, const struct live_service *old)
+/* Slots whose owner, by name, is another than before. */
+static uint64_t slots_moved(const struct pool *old, struct pool *new)
 {
-	int r;
+	_cleanup_(freep) uint16_t *map = malloc((old->n_members + 1) * sizeof(map[0]));
 
-	pool_init(&s->pool, seed, &config->settings);
-	r = set_members(&s->pool, config->backends, s->backends, s->n_backends);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; old && i < s->pool.n_members; i++) {
-		struct live_service *was = (struct live_service *)old;
-		const struct pool_member *known = pool_find(&was->pool, s->pool.members[i].name);
+	if (!map)
+		return 0; /* a figure for people, no more */
+	for (size_t i = 0; i < old->n_members; i++) {
+		const struct pool_member *known = pool_find(new, old->members[i].name);
+
+		map[i] = known ? (uint16_t)(known - new->members) : MAGLEV_NONE;
+	}
+	return pool_table_moved(new->table, old->table, map);
+}
+
+/* What operators said of the members, and what was counted, stays. */
+static void inherit(struct pool *p, struct pool *old)
+{
+	for (size_t i = 0; i < p->n_members; i++) {
+		const struct pool_member *known = pool_find(old, p->members[i].name);
 
 		if (known)
-			s->pool.members[i].admin = known->admin;
+			p->members[i].admin = known->admin;
 	}
-	if (old) {
-		s->pool.n_updates = old->pool.n_updates;
-		s->pool.n_rebuilds = old->pool.n_rebuilds;
-		s->pool.n_slots_moved = old->pool.n_slots_moved;
-		s->pool.out_since = old->pool.out_since;
-		s->pool.rebuilt = old->pool.rebuilt; /* or a reload would move slots twice */
-	}
-	r = pool_update(&s->pool, d->now);
-	return r < 0 ? r : 0;
+	p->n_updates = old->n_updates;
+	p->n_rebuilds = old->n_rebuilds;
+	p->n_slots_moved = old->n_slots_moved;
+	p->out_since = old->out_since;
+	p->rebuilt = old->rebuilt; /* or a reload would move slots twice */
+}
+
+/*
+ * A pool and its table for `backends`, beside the one that is in use (`old`, or NULL), so that a
+ * failure leaves that alone.
+ */
+static int make_pool(const struct service_settings *settings, uint64_t seed,
+		     const struct backend_config *configs, const struct live_backend *backends,
+		     size_t n, struct pool *old, nsec_t now, struct pool *ret)
+{
+	_cleanup_(freep) struct maglev_member *members = calloc(n ? n : 1, sizeof(members[0]));
+	_cleanup_(pool_deinit) struct pool p = POOL_INIT;
+	int r;
+
+	if (!members)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		members[i] = (struct maglev_member){configs[i].name, configs[i].weight};
+	pool_init(&p, seed, settings);
+	r = pool_set_members(&p, members, n);
+	if (r < 0)
+		return r;
+	if (old)
+		inherit(&p, old);
+	live_backends_tell_pool(backends, &p);
+	r = pool_update(&p, now);
+	if (r < 0)
+		return r;
+	if (old)
+		p.n_slots_moved += slots_moved(old, &p);
+	*ret = p;
+	p = (struct pool)POOL_INIT;
+	return 0;
 }
 
 int live_service_new(struct daemon *d, const struct service_config *config, uint64_t seed,
-		     const struct live_service *old, struct live_service **ret)
+		     struct live_service *old, struct live_service **ret)
 {
 	struct live_service *s = calloc(1, sizeof(*s));
 	int r;
@@ -159,6 +185,7 @@ int live_service_new(struct daemon *d, const struct service_config *config, uint
 		return -ENOMEM;
 	s->pool = (struct pool)POOL_INIT;
 	s->settings = config->settings;
+	s->brake_told = old && old->brake_told;
 	s->service = old ? service_ref(old->service) : service_new(config->name, d->n_workers);
 	r = s->service ? check_config_copy(&config->check, &s->check) : -ENOMEM;
 	if (r >= 0)
@@ -166,7 +193,8 @@ int live_service_new(struct daemon *d, const struct service_config *config, uint
 	if (r >= 0)
 		s->n_backends = config->n_backends;
 	if (r >= 0 && !live_service_keeps_pool(old, config, seed))
-		r = new_pool(d, s, config, seed, old);
+		r = make_pool(&s->settings, seed, config->backends, s->backends, s->n_backends,
+			      old ? &old->pool : NULL, d->now, &s->pool);
 	if (r < 0) {
 		live_service_free(s, d->n_workers);
 		return r;
@@ -179,15 +207,18 @@ int live_service_set_backends(struct daemon *d, struct live_service *s,
 			      const struct backend_config *configs, size_t n)
 {
 	struct live_backend *backends;
+	struct pool pool;
 	int r = make_backends(d, s, s, configs, n, &backends);
 
 	if (r < 0)
 		return r;
-	r = set_members(&s->pool, configs, backends, n);
+	r = make_pool(&s->settings, s->pool.seed, configs, backends, n, &s->pool, d->now, &pool);
 	if (r < 0) {
 		free_backends(backends, n);
 		return r;
 	}
+	pool_deinit(&s->pool);
+	s->pool = pool;
 	free_backends(s->backends, s->n_backends);
 	s->backends = backends;
 	s->n_backends = n;

@@ -16,7 +16,7 @@
 #include "worker_private.h"
 
 #define RING_ENTRIES	  4096
-#define LISTENERS_MAX	  (SERVICES_MAX * 16)
+#define LISTENERS_MAX	  (SERVICES_MAX * LISTEN_MAX)
 #define LINES_DELAY	  (100 * NSEC_PER_MSEC)
 #define BUFFERS_OF_A_RING 32768u
 #define TRIM_INTERVAL	  (10 * NSEC_PER_SEC)
@@ -223,6 +223,7 @@ static void *run(void *argument)
 
 	if (r >= 0)
 		loop(w);
+	mailbox_close(&w->mailbox);
 	splicer_deinit(&w->splicer);
 	slots_deinit(&w->listeners);
 	w->ring = ring_close(w->ring);

@@ -29,9 +29,9 @@ struct order {
 	struct snapshot *snapshot;
 	struct service *service;
 	struct backend *backend;
-	struct listing *listing;
+	struct listing *listing; /* referenced, until it is answered */
 	struct address address;
-	uint64_t id;
+	uint64_t id; /* of the listener, or the worker's index */
 	int fd;
 	enum end_reason reason;
 };
@@ -48,14 +48,26 @@ static void listing_unref(struct listing *l)
 	free(l);
 }
 
+static void listing_answer(struct listing *l, unsigned worker, struct connection_info *infos,
+			   size_t n)
+{
+	pthread_mutex_lock(&l->lock);
+	l->parts[worker] = (struct listing_part){infos, n};
+	l->n_awaited--;
+	pthread_cond_signal(&l->answered);
+	pthread_mutex_unlock(&l->lock);
+	listing_unref(l);
+}
+
 static void order_free(struct message *m)
 {
 	struct order *o = container_of(m, struct order, message);
 
+	if (o->listing) /* the worker has ended: it has no connections */
+		listing_answer(o->listing, (unsigned)o->id, NULL, 0);
 	snapshot_unref(o->snapshot);
 	service_unref(o->service);
 	backend_unref(o->backend);
-	listing_unref(o->listing);
 	socket_close(o->fd);
 	free(o);
 }
@@ -98,7 +110,7 @@ int worker_publish(struct worker *w, struct snapshot *snapshot)
 
 static void carry_out_listen(struct worker *w, struct order *o)
 {
-	struct listener *l = slots_new(&w->listeners);
+	struct listener *l = w->stopping ? NULL : slots_new(&w->listeners);
 
 	if (!l)
 		return; /* the socket is closed with the order */
@@ -187,7 +199,7 @@ int worker_end_all(struct worker *w, enum end_reason reason)
 
 static void carry_out_list(struct worker *w, struct order *o)
 {
-	struct listing *l = o->listing;
+	struct listing *l = take_ptr(o->listing);
 	size_t n = splicer_active(&w->splicer) < l->n_max ? splicer_active(&w->splicer) : l->n_max;
 	struct connection_info *infos = calloc(n ? n : 1, sizeof(infos[0]));
 
@@ -195,11 +207,7 @@ static void carry_out_list(struct worker *w, struct order *o)
 		n = splicer_list(&w->splicer, l->service, infos, n);
 	else
 		n = 0;
-	pthread_mutex_lock(&l->lock);
-	l->parts[w->setup.index] = (struct listing_part){infos, n};
-	l->n_awaited--;
-	pthread_cond_signal(&l->answered);
-	pthread_mutex_unlock(&l->lock);
+	listing_answer(l, w->setup.index, infos, n);
 }
 
 static struct listing *listing_new(struct service *service, size_t n_max)
@@ -273,7 +281,8 @@ int workers_list(struct worker *const *workers, unsigned n_workers, struct servi
 	for (unsigned i = 0; i < n_workers; i++) {
 		atomic_fetch_add_explicit(&l->refs, 1, memory_order_relaxed);
 		r = post(workers[i],
-			 &(struct order){.carry_out = carry_out_list, .listing = l, .fd = -1});
+			 &(struct order){
+				 .carry_out = carry_out_list, .listing = l, .id = i, .fd = -1});
 		if (r < 0) {
 			listing_unref(l);
 			break;
