@@ -109,8 +109,8 @@ struct daemon_change {
 /*
  * Operators' requests. Failures are -errno with one sentence for the operator in *ret_error (to be
  * freed): -ENOENT no such service or backend, -EEXIST the name or address is taken, -EINVAL bad
- * value, -EPERM refused without force, -EADDRINUSE and the like from bind(2), -ENOMEM. A failed
- * request has changed nothing.
+ * value, -EPERM refused without force, -ESHUTDOWN lb4 is stopping, -EADDRINUSE and the like from
+ * bind(2), -ENOMEM. A failed request has changed nothing.
  */
 
 /*

@@ -83,7 +83,7 @@ static int reload(struct daemon *d, bool force, struct daemon_change *ret,
 	int r;
 
 	if (d->stopping) /* listeners opened now would keep it from ever ending */
-		return daemon_refuse(ret_error, -EPERM, "lb4 is stopping");
+		return daemon_refuse(ret_error, -ESHUTDOWN, "lb4 is stopping");
 	if (!d->config_path)
 		return daemon_refuse(ret_error, -EINVAL,
 				     "lb4 was started without a file; there is nothing to reload");
