@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* lb4(8): reads its words and its configuration, and becomes the daemon. */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cleanup.h"
 #include "config.h"
@@ -92,23 +95,23 @@ static int run_file(const char *path)
 static int run_quick(const struct options *o)
 {
 	_cleanup_(config_errors_deinit) struct config_errors errors = {};
-	struct config *config;
+	_cleanup_(config_freep) struct config *config = NULL;
 	int r = config_quick(o->listens, o->n_listens, o->backends, o->n_backends, o->check,
 			     &config, &errors);
 
-	if (r < 0) {
-		print_faults("lb4", &errors);
-		return r == -EINVAL ? EXIT_USAGE : EXIT_FAILURE;
-	}
-	if (o->socket_path) {
+	if (r >= 0 && o->socket_path) {
 		free(config->socket_path);
 		config->socket_path = strdup(o->socket_path);
-		if (!config->socket_path) {
-			config_free(config);
-			return EXIT_FAILURE;
-		}
+		r = config->socket_path ? 0 : -ENOMEM;
 	}
-	return daemon_run(config, NULL);
+	if (r < 0) {
+		if (errors.n_errors)
+			print_faults("lb4", &errors);
+		else
+			fprintf(stderr, "lb4: cannot start: %s\n", strerror(-r));
+		return r == -EINVAL ? EXIT_USAGE : EXIT_FAILURE;
+	}
+	return daemon_run(take_ptr(config), NULL);
 }
 
 static int add_word(const char **words, size_t *n, const char *word)
@@ -165,11 +168,30 @@ static int read_options(int argc, char **argv, struct options *o)
 	return -1;
 }
 
+/*
+ * Started with a standard descriptor closed, its number would go to a socket or a ring, and lines
+ * of the log into that.
+ */
+static bool open_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = {};
-	int status = read_options(argc, argv, &o);
+	int status;
 
+	if (!open_standard_descriptors())
+		return EXIT_FAILURE;
+	status = read_options(argc, argv, &o);
 	if (status >= 0)
 		return status;
 	if (o.n_listens || o.n_backends) {

@@ -6,10 +6,12 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cleanup.h"
 #include "connection.h"
 #include "connection_line.h"
+#include "log.h"
 #include "report.h"
 #include "ring.h"
 #include "token.h"
@@ -20,6 +22,7 @@
 #define LINES_DELAY	  (100 * NSEC_PER_MSEC)
 #define BUFFERS_OF_A_RING 32768u
 #define TRIM_INTERVAL	  (10 * NSEC_PER_SEC)
+#define FAULT_PAUSE_MSEC  100
 
 /* Past the first few, evidence against a backend that is kept in anyway is told now and then. */
 #define EVIDENCE_ALWAYS 16
@@ -161,13 +164,25 @@ static bool is_done(const struct worker *w)
 	return w->stopping && w->listeners.n_used == 0 && splicer_active(&w->splicer) == 0;
 }
 
+/* A ring that cannot wait is told once, and not spun on. */
+static void wait_for_something(struct worker *w)
+{
+	int r = ring_wait(w->ring, next_deadline(w));
+
+	if (r < 0 && r != w->ring_fault)
+		log_error("the ring of worker %u: %s", w->setup.index, strerrordesc_np(-r));
+	if (r < 0)
+		poll(NULL, 0, FAULT_PAUSE_MSEC);
+	w->ring_fault = r;
+}
+
 static void loop(struct worker *w)
 {
 	struct ring_completion completion;
 
 	ring_poll(w->ring, w->mailbox.event_fd, POLLIN, token_make(TOKEN_MAILBOX, 0, 0));
 	while (!is_done(w)) {
-		ring_wait(w->ring, next_deadline(w));
+		wait_for_something(w);
 		w->splicer.now = clock_now();
 		while (ring_next(w->ring, &completion))
 			complete(w, &completion);
@@ -198,16 +213,18 @@ static int open_all(struct worker *w)
 	return r;
 }
 
+static void last_report_free(struct message *m)
+{
+	free(container_of(m, struct report, message));
+}
+
+/* Without it main would wait for ever: made at the start, and posted until there is room. */
 static void report_end(struct worker *w)
 {
-	static void (*const nothing)(struct message *) = (void (*)(struct message *))free;
-	struct report *report = malloc(sizeof(*report));
+	struct report *report = take_ptr(w->last_report);
 
-	if (!report)
-		return;
-	*report = (struct report){.message.free = nothing, .kind = REPORT_WORKER};
-	if (mailbox_post(w->setup.reports, &report->message) < 0)
-		free(report);
+	while (mailbox_post(w->setup.reports, &report->message) < 0)
+		poll(NULL, 0, FAULT_PAUSE_MSEC);
 }
 
 static void *run(void *argument)
@@ -267,6 +284,7 @@ int worker_start(const struct worker_setup *setup, struct worker **ret)
 		return -ENOMEM;
 	*w = (struct worker){
 		.setup = *setup,
+		.last_report = malloc(sizeof(*w->last_report)),
 		.mailbox = MAILBOX_INIT,
 		.started_lock = PTHREAD_MUTEX_INITIALIZER,
 		.started_cond = PTHREAD_COND_INITIALIZER,
@@ -274,12 +292,20 @@ int worker_start(const struct worker_setup *setup, struct worker **ret)
 		.resume_at = NSEC_NEVER,
 		.trim_at = NSEC_NEVER,
 	};
-	/* Only main posts, and it waits for nobody. */
-	r = mailbox_init(&w->mailbox, UINT32_MAX);
+	r = w->last_report ? 0 : -ENOMEM;
+	if (r >= 0) {
+		*w->last_report = (struct report){
+			.message.free = last_report_free,
+			.kind = REPORT_WORKER,
+		};
+		/* Only main posts, and it waits for nobody. */
+		r = mailbox_init(&w->mailbox, UINT32_MAX);
+	}
 	if (r >= 0)
 		r = start_thread(w);
 	if (r < 0) {
 		mailbox_deinit(&w->mailbox);
+		free(w->last_report);
 		free(w);
 		return r;
 	}

@@ -40,7 +40,9 @@ struct worker {
 	bool shortage;		  /* … for want of descriptors, until resume_at */
 	nsec_t resume_at;	  /* when a paused worker looks again */
 	nsec_t trim_at;		  /* when the ring may give memory back */
+	int ring_fault;		  /* of the last wait; 0: none */
 	bool stopping;
+	struct report *last_report;
 
 	/* The start's outcome, told to the starter. */
 	pthread_mutex_t started_lock;
