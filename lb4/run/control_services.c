@@ -151,6 +151,7 @@ static json_t *show_service(const struct live_service *s)
 	control_put(&o, "bytes_out", control_number(counter_read(sum.bytes_out)));
 	control_put(&o, "brake", json_boolean(s->pool.brake));
 	control_put(&o, "rebuilt", json_boolean(s->pool.rebuilt));
+	control_put(&o, "rebuilds", control_number(s->pool.n_rebuilds));
 	control_put(&o, "slots_moved", control_number(s->pool.n_slots_moved));
 	control_put(&o, "ended", show_ended(&sum));
 	return o;

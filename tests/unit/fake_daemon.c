@@ -71,6 +71,7 @@ static void mark_failed(struct live_service *s, const char *name, const char *er
 	m->ejected = !braked;
 	m->eligible = braked;
 	s->pool.brake = braked;
+	s->pool.n_rebuilds = 3;
 }
 
 static struct live_service *new_service(const char *name, const char *const *listens,
