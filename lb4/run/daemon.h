@@ -54,6 +54,7 @@ struct live_listener {
 	struct address address;
 	int *fds; /* `n_workers` of them; −1 once a worker has taken it */
 	uint64_t id;
+	bool moved; /* from another service, which the workers are still to be told */
 };
 
 struct live_service {

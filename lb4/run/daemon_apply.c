@@ -31,12 +31,20 @@ static void staged_deinit(struct staged *s)
 	free(s->services);
 }
 
-static struct live_listener *find_listener(const struct live_service *s,
-					   const struct address *address)
+/* Of any service that runs: an address belongs to one. */
+static struct live_listener *find_listener(const struct daemon *d, const struct address *address,
+					   struct live_service **ret_service)
 {
-	for (size_t i = 0; s && i < s->n_listeners; i++)
-		if (address_equal(&s->listeners[i].address, address))
-			return &s->listeners[i];
+	for (size_t i = 0; i < d->n_services; i++) {
+		struct live_service *s = d->services[i];
+
+		for (size_t j = 0; j < s->n_listeners; j++) {
+			if (!address_equal(&s->listeners[j].address, address))
+				continue;
+			*ret_service = s;
+			return &s->listeners[j];
+		}
+	}
 	return NULL;
 }
 
@@ -60,9 +68,9 @@ static int open_listener(struct daemon *d, const struct address *address,
 	return 0;
 }
 
-/* Addresses the service had are marked by their id and move later; others are opened now. */
+/* Addresses there were are marked by their id and move later; others are opened now. */
 static int stage_listeners(struct daemon *d, const struct service_config *config,
-			   const struct live_service *old, struct live_service *s, char **ret_error)
+			   struct live_service *s, char **ret_error)
 {
 	s->listeners = calloc(config->n_listen, sizeof(s->listeners[0]));
 	if (!s->listeners)
@@ -70,7 +78,8 @@ static int stage_listeners(struct daemon *d, const struct service_config *config
 	s->n_listeners = config->n_listen;
 	for (size_t i = 0; i < config->n_listen; i++) {
 		struct live_listener *listener = &s->listeners[i];
-		const struct live_listener *known = find_listener(old, &config->listen[i]);
+		struct live_service *owner;
+		const struct live_listener *known = find_listener(d, &config->listen[i], &owner);
 		int r;
 
 		listener->address = config->listen[i];
@@ -126,9 +135,7 @@ static int stage(struct daemon *d, struct staged *staged, char **ret_error)
 	}
 	/* Sockets last: a connection may arrive at one at once. */
 	for (size_t i = 0; i < config->n_services; i++) {
-		const struct service_config *c = &config->services[i];
-		int r = stage_listeners(d, c, daemon_find_service(d, c->name), staged->services[i],
-					ret_error);
+		int r = stage_listeners(d, &config->services[i], staged->services[i], ret_error);
 
 		if (r < 0)
 			return r;
@@ -136,7 +143,7 @@ static int stage(struct daemon *d, struct staged *staged, char **ret_error)
 	return 0;
 }
 
-/* Takes over what could not be staged: the pool that stays, and the sockets in use. */
+/* Takes over what could not be staged: the pool that stays. */
 static void take_over(struct staged *staged, struct live_service *old, struct live_service *new)
 {
 	if (!new->pool.table) {
@@ -146,15 +153,41 @@ static void take_over(struct staged *staged, struct live_service *old, struct li
 	} else {
 		staged->change.slots_moved += new->pool.n_slots_moved - old->pool.n_slots_moved;
 	}
-	for (size_t i = 0; i < new->n_listeners; i++) {
-		struct live_listener *known = find_listener(old, &new->listeners[i].address);
-
-		if (known)
-			new->listeners[i].fds = take_ptr(known->fds);
-	}
 	live_backends_tell_pool(new->backends, &new->pool);
 	for (size_t i = 0; i < new->n_backends; i++)
 		new->backends[i].drifted = false;
+}
+
+/* The sockets in use stay open, also those of an address that another service has now. */
+static void take_over_listeners(struct daemon *d, struct live_service *new)
+{
+	for (size_t i = 0; i < new->n_listeners; i++) {
+		struct live_listener *l = &new->listeners[i];
+		struct live_service *owner;
+		struct live_listener *known = find_listener(d, &l->address, &owner);
+
+		if (!known)
+			continue;
+		l->fds = take_ptr(known->fds);
+		l->moved = known->moved || owner->service != new->service;
+	}
+}
+
+static void move_listeners(struct daemon *d, struct live_service *s)
+{
+	for (size_t i = 0; i < s->n_listeners; i++) {
+		struct live_listener *l = &s->listeners[i];
+		bool told = l->moved;
+
+		for (unsigned j = 0; l->moved && j < d->n_workers; j++)
+			told &= worker_move_listener(d->workers[j], l->id, s->service) >= 0;
+		if (told)
+			l->moved = false;
+		else if (l->moved)
+			log_error("service %s: a worker could not be told to serve its new "
+				  "address: out of memory",
+				  s->service->name);
+	}
 }
 
 static void give_listeners(struct daemon *d, struct live_service *s)
@@ -180,7 +213,9 @@ static void give_listeners(struct daemon *d, struct live_service *s)
 static void drop_old(struct daemon *d, struct live_service *old, const struct live_service *new)
 {
 	for (size_t i = 0; i < old->n_listeners; i++) {
-		if (find_listener(new, &old->listeners[i].address))
+		struct live_service *owner;
+
+		if (find_listener(d, &old->listeners[i].address, &owner))
 			continue;
 		for (unsigned j = 0; j < d->n_workers; j++)
 			worker_unlisten(d->workers[j], old->listeners[i].id);
@@ -225,6 +260,7 @@ static void commit(struct daemon *d, struct staged *staged)
 
 		if (old)
 			take_over(staged, old, staged->services[i]);
+		take_over_listeners(d, staged->services[i]);
 	}
 	d->services = take_ptr(staged->services);
 	d->n_services = staged->n_services;
@@ -232,7 +268,12 @@ static void commit(struct daemon *d, struct staged *staged)
 	d->config = take_ptr(staged->config);
 	set_policies(d, d->config);
 
-	/* Tables, then sockets: no worker meets a connection for a service it does not know. */
+	/*
+	 * Tables, then sockets: no worker meets a connection for a service it does not know. Those
+	 * that change hands before that, since the service they were of may be gone from the tables.
+	 */
+	for (size_t i = 0; i < d->n_services; i++)
+		move_listeners(d, d->services[i]);
 	daemon_publish(d);
 	for (size_t i = 0; i < d->n_services; i++) {
 		give_listeners(d, d->services[i]);

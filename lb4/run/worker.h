@@ -54,6 +54,9 @@ int worker_listen(struct worker *w, uint64_t id, struct service *service,
 		  const struct address *address, int fd);
 int worker_unlisten(struct worker *w, uint64_t id);
 
+/* What listener `id` accepts is for `service` from now on, or from the snapshot on that has it. */
+int worker_move_listener(struct worker *w, uint64_t id, struct service *service);
+
 /* splicer_leave_backend(). */
 int worker_leave_backend(struct worker *w, struct backend *backend, enum end_reason reason);
 

@@ -153,6 +153,34 @@ int worker_unlisten(struct worker *w, uint64_t id)
 	return post(w, &(struct order){.carry_out = carry_out_unlisten, .id = id, .fd = -1});
 }
 
+static void carry_out_move_listener(struct worker *w, struct order *o)
+{
+	const struct snapshot_service *view = snapshot_find(w->snapshot, o->service);
+
+	for (uint32_t i = 0; i < w->listeners.n_made; i++) {
+		struct listener *l = slots_at(&w->listeners, i);
+
+		if (!l || l->closing || l->id != o->id)
+			continue;
+		service_unref(l->service);
+		l->service = service_ref(o->service);
+		if (view)
+			l->view = view;
+	}
+}
+
+int worker_move_listener(struct worker *w, uint64_t id, struct service *service)
+{
+	int r = post(w, &(struct order){.carry_out = carry_out_move_listener,
+					.service = service_ref(service),
+					.id = id,
+					.fd = -1});
+
+	if (r < 0)
+		service_unref(service);
+	return r;
+}
+
 static void carry_out_leave_backend(struct worker *w, struct order *o)
 {
 	splicer_leave_backend(&w->splicer, o->backend, o->reason);

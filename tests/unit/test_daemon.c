@@ -65,6 +65,8 @@ static struct {
 	int listening; /* sockets given and not taken back, of all workers */
 	int sockets;   /* opened and neither given nor closed */
 	int listen_result;
+	int moved; /* listeners to another service, all workers told */
+	char moved_to[NAME_LENGTH_MAX + 1];
 	size_t n_targets;
 	struct left {
 		char name[NAME_LENGTH_MAX + 1];
@@ -106,6 +108,16 @@ int worker_unlisten(struct worker *w, uint64_t id)
 {
 	(void)w, (void)id;
 	heard.listening--;
+	return 0;
+}
+
+int worker_move_listener(struct worker *w, uint64_t id, struct service *service)
+{
+	(void)w, (void)id;
+	if (!grant())
+		return -ENOMEM;
+	heard.moved++;
+	strcpy(heard.moved_to, service->name);
 	return 0;
 }
 
@@ -460,6 +472,30 @@ static void a_reload_opens_what_is_new_and_closes_what_is_gone(void **state)
 	end(&d);
 }
 
+/* Its sockets stay open, and clients on their way never notice. */
+static void an_address_moves_to_another_service(void **state)
+{
+	static const char moved[] =
+		HEAD "  web: {listen: \":80\", backends: {a: \"10.0.0.1:1\"}}\n"
+		     "  new: {listen: \":81\", backends: {a: \"10.0.0.1:1\"}}\n";
+	static const char alone[] = HEAD "  web: {listen: [\":80\", \":81\"],"
+					 " backends: {a: \"10.0.0.1:1\"}}\n";
+	struct daemon d;
+
+	(void)state;
+	begin(&d, simple);
+	heard.listen_result = -EADDRINUSE; /* none is opened */
+	assert_int_equal(apply(&d, parse(moved)), 0);
+	assert_int_equal(heard.moved, N_WORKERS);
+	assert_string_equal(heard.moved_to, "new");
+	assert_int_equal(apply(&d, parse(alone)), 0);
+	assert_int_equal(heard.moved, 2 * N_WORKERS);
+	assert_string_equal(heard.moved_to, "web");
+	assert_int_equal(heard.listening, 2 * N_WORKERS);
+	settle(&d);
+	end(&d);
+}
+
 static void no_reload_while_stopping(void **state)
 {
 	struct daemon_change change;
@@ -627,6 +663,7 @@ int main(void)
 		cmocka_unit_test(all_or_nothing),
 		cmocka_unit_test(a_port_in_use_changes_nothing),
 		cmocka_unit_test(a_reload_opens_what_is_new_and_closes_what_is_gone),
+		cmocka_unit_test(an_address_moves_to_another_service),
 		cmocka_unit_test(no_reload_while_stopping),
 		cmocka_unit_test(on_down_drain_ends_in_time),
 		cmocka_unit_test(recovery_cancels_on_down_and_no_operators_drain),
