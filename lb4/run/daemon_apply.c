@@ -220,10 +220,10 @@ static void drop_old(struct daemon *d, struct live_service *old, const struct li
 		for (unsigned j = 0; j < d->n_workers; j++)
 			worker_unlisten(d->workers[j], old->listeners[i].id);
 	}
-	for (size_t i = 0; i < old->n_backends; i++) {
+	/* Connects under way for a service that is gone have no other candidate: they go on. */
+	for (size_t i = 0; new &&i < old->n_backends; i++) {
 		struct backend *b = old->backends[i].backend;
-		const struct live_backend *known =
-			new ? live_service_find_backend(new, b->name) : NULL;
+		const struct live_backend *known = live_service_find_backend(new, b->name);
 
 		if (!known || known->backend != b)
 			daemon_leave_backend(d, b, END_NONE);

@@ -488,7 +488,9 @@ static void an_address_moves_to_another_service(void **state)
 	assert_int_equal(apply(&d, parse(moved)), 0);
 	assert_int_equal(heard.moved, N_WORKERS);
 	assert_string_equal(heard.moved_to, "new");
+	heard.n_left = 0;
 	assert_int_equal(apply(&d, parse(alone)), 0);
+	assert_int_equal(heard.n_left, 0); /* connects of "new" go on */
 	assert_int_equal(heard.moved, 2 * N_WORKERS);
 	assert_string_equal(heard.moved_to, "web");
 	assert_int_equal(heard.listening, 2 * N_WORKERS);
