@@ -81,6 +81,7 @@ static void shows_services(void **state)
 	assert_int_equal(number(json_object_get(web, "ended"), "client-reset"), 2);
 	assert_int_equal(number(json_object_get(web, "ended"), "idle-timeout"), 0);
 	assert_false(truth(web, "brake"));
+	assert_int_equal(number(web, "rebuilds"), 3);
 
 	list = json_object_get(b, "services");
 	assert_int_equal(json_array_size(list), 1);
