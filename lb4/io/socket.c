@@ -21,7 +21,8 @@ static int set_int(int fd, int level, int option, int value)
 	return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
 }
 
-int socket_listen(const struct address *address, int *ret_fd)
+/* A bound socket; the address may be shared with others of ours when `shared`. */
+static int bound_socket(const struct address *address, bool shared, int *ret_fd)
 {
 	struct sockaddr_storage sa;
 	socklen_t length = address_to_sockaddr(address, &sa);
@@ -32,17 +33,33 @@ int socket_listen(const struct address *address, int *ret_fd)
 	if (fd < 0)
 		return -errno;
 	r = set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-	if (r < 0)
-		return r;
-	r = set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-	if (r < 0)
-		return r;
-	if (sa.ss_family == AF_INET6) {
+	if (r >= 0 && shared)
+		r = set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	if (r >= 0 && sa.ss_family == AF_INET6)
 		r = set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, address->family != ADDRESS_ANY);
-		if (r < 0)
-			return r;
-	}
-	if (bind(fd, (struct sockaddr *)&sa, length) < 0 || listen(fd, LISTEN_BACKLOG) < 0)
+	if (r < 0)
+		return r;
+	if (bind(fd, (struct sockaddr *)&sa, length) < 0)
+		return -errno;
+	*ret_fd = take_fd(fd);
+	return 0;
+}
+
+int socket_claim(const struct address *address)
+{
+	_cleanup_(closep) int fd = -1;
+
+	return bound_socket(address, false, &fd);
+}
+
+int socket_listen(const struct address *address, int *ret_fd)
+{
+	_cleanup_(closep) int fd = -1;
+	int r = bound_socket(address, true, &fd);
+
+	if (r < 0)
+		return r;
+	if (listen(fd, LISTEN_BACKLOG) < 0)
 		return -errno;
 	*ret_fd = take_fd(fd);
 	return 0;

@@ -14,6 +14,12 @@
  */
 int socket_listen(const struct address *address, int *ret_fd);
 
+/*
+ * Whether nobody listens on `address`: 0, or -EADDRINUSE, or another -errno of bind(2). With
+ * SO_REUSEPORT a second program would be let in silently, and be given some of the clients.
+ */
+int socket_claim(const struct address *address);
+
 /* An unconnected socket of the address's family, for ring_connect(). 0 and *ret_fd, or -errno. */
 int socket_new(const struct address *address, int *ret_fd);
 

@@ -135,6 +135,7 @@ bool connection_finish(struct connection *c)
 	counter_add(service_counters(c)->ended[c->reason], 1);
 	s->events->on_end(s, c);
 	leave_backend(c);
+	backend_unref(c->last_failed);
 	service_unref(c->service);
 	slots_free(&s->connections, c);
 	wake_waiting(s);
@@ -161,6 +162,8 @@ static void report_evidence(struct connection *c, int error)
 	uint64_t n;
 
 	c->last_error = error;
+	backend_unref(c->last_failed);
+	c->last_failed = backend_ref(c->backend);
 	if (error != ECONNREFUSED && error != ETIMEDOUT && error != EHOSTUNREACH &&
 	    error != ECONNRESET && error != EPIPE && error != EHOSTDOWN)
 		return;
@@ -185,6 +188,7 @@ static void wait_for_descriptor(struct connection *c, int error)
 	nsec_t again = nsec_add(c->splicer->now, RETRY_PAUSE);
 
 	c->last_error = error;
+	c->last_failed = backend_unref(c->last_failed);
 	c->timeouts.connect_by = again < c->timeouts.budget_by ? again : c->timeouts.budget_by;
 	list_append(&c->splicer->waiting, &c->waiting);
 	connection_arm(c);

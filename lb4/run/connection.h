@@ -95,6 +95,7 @@ struct connection {
 	uint8_t n_tries; /* begun */
 	uint8_t n_tried; /* entries of tried[] */
 	int last_error;	 /* of the last failed connect, a positive errno */
+	struct backend *last_failed; /* whose connect that was; referenced, or NULL */
 	nsec_t connect_started, connect_took;
 	const void *tried[TRIES_MAX]; /* backends of this round, as names only */
 };

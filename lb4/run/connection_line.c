@@ -33,11 +33,13 @@ size_t connection_line_print(const struct connection *c, nsec_t wall, char *buff
 	const struct backend *b = c->backend;
 	char client[ADDRESS_TEXT_MAX], local[ADDRESS_TEXT_MAX], server[ADDRESS_TEXT_MAX];
 	char name_quoted[NAME_LENGTH_MAX + 3], server_quoted[ADDRESS_TEXT_MAX + 2];
-	char time[64], error[96] = "";
+	char time[64], error[192] = "";
 
 	print_time(wall, time, sizeof(time));
 	if (c->last_error)
-		snprintf(error, sizeof(error), ",\"error\":\"%s\"", strerrordesc_np(c->last_error));
+		snprintf(error, sizeof(error), ",\"error\":\"%s%s%s\"",
+			 c->last_failed ? c->last_failed->name : "", c->last_failed ? ": " : "",
+			 strerrordesc_np(c->last_error));
 
 	/* Names hold only letters, digits and "-_.": nothing here needs escaping. */
 	return (size_t)snprintf(

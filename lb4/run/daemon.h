@@ -68,6 +68,7 @@ struct live_service {
 	size_t n_backends;
 	bool update_wanted; /* its pool has heard news */
 	bool brake_told;    /* the state of the brake that the log has told */
+	bool deserted_told; /* the log has told that nobody is eligible */
 };
 
 struct daemon {

@@ -48,19 +48,49 @@ static struct live_listener *find_listener(const struct daemon *d, const struct 
 	return NULL;
 }
 
+/* Addresses of ours with that port are about to go, or share it by the file's rules. */
+static bool port_is_ours(const struct daemon *d, uint16_t port)
+{
+	for (size_t i = 0; i < d->n_services; i++)
+		for (size_t j = 0; j < d->services[i]->n_listeners; j++)
+			if (d->services[i]->listeners[j].address.port == port)
+				return true;
+	return false;
+}
+
+/*
+ * Sees to it that no other program listens there. Sockets of a process that was killed, or of a
+ * reload a moment ago, may still be closing.
+ */
+static int claim(const struct daemon *d, const struct address *address)
+{
+	const struct timespec pause = {.tv_nsec = 10 * NSEC_PER_MSEC};
+	unsigned patience = d->config ? 20 : 300;
+	int r;
+
+	if (port_is_ours(d, address->port))
+		return 0;
+	while ((r = socket_claim(address)) == -EADDRINUSE && patience-- > 0)
+		nanosleep(&pause, NULL);
+	return r;
+}
+
 static int open_listener(struct daemon *d, const struct address *address,
 			 struct live_listener *listener, char **ret_error)
 {
 	char text[ADDRESS_TEXT_MAX];
+	int r = claim(d, address);
 
+	if (r < 0)
+		return daemon_refuse(ret_error, r, "cannot listen on %s: %s",
+				     address_print(address, text), strerrordesc_np(-r));
 	listener->fds = malloc(d->n_workers * sizeof(listener->fds[0]));
 	if (!listener->fds)
 		return -ENOMEM;
 	for (unsigned i = 0; i < d->n_workers; i++)
 		listener->fds[i] = -1;
 	for (unsigned i = 0; i < d->n_workers; i++) {
-		int r = socket_listen(address, &listener->fds[i]);
-
+		r = socket_listen(address, &listener->fds[i]);
 		if (r < 0)
 			return daemon_refuse(ret_error, r, "cannot listen on %s: %s",
 					     address_print(address, text), strerrordesc_np(-r));

@@ -44,6 +44,20 @@ static void tell_brake(struct live_service *s)
 			    s->service->name, s->settings.max_eject_percent);
 }
 
+static void tell_deserted(struct live_service *s)
+{
+	bool deserted = s->pool.table->n_eligible == 0;
+
+	if (deserted == s->deserted_told)
+		return;
+	s->deserted_told = deserted;
+	if (deserted)
+		log_error("service %s: no backend is eligible: new clients are reset",
+			  s->service->name);
+	else
+		log_info("service %s: serves new clients again", s->service->name);
+}
+
 void daemon_update_pool(struct daemon *d, struct live_service *s)
 {
 	uint64_t rebuilds = s->pool.n_rebuilds, moved = s->pool.n_slots_moved;
@@ -58,6 +72,7 @@ void daemon_update_pool(struct daemon *d, struct live_service *s)
 		return;
 	}
 	tell_brake(s);
+	tell_deserted(s);
 	if (r > 0) {
 		d->publish_wanted = true;
 		log_info("service %s: %llu of %u slots have moved%s", s->service->name,

@@ -186,6 +186,7 @@ int live_service_new(struct daemon *d, const struct service_config *config, uint
 	s->pool = (struct pool)POOL_INIT;
 	s->settings = config->settings;
 	s->brake_told = old && old->brake_told;
+	s->deserted_told = old && old->deserted_told;
 	s->service = old ? service_ref(old->service) : service_new(config->name, d->n_workers);
 	r = s->service ? check_config_copy(&config->check, &s->check) : -ENOMEM;
 	if (r >= 0)

@@ -29,6 +29,7 @@ check_within 1 "open, 50 %: two stay in use" counted open .eligible 2
 check_equal "and are shown as braked" "$(count open .braked)" 2
 check_equal "open, 25 %: three stay in use" "$(count some .eligible)" 3
 check_equal "closed: none stays" "$(count closed .eligible)" 0
+check "the log says that nobody serves" grep -q 'error: service closed: no backend is eligible' "$DIR/lb4.err"
 check_matches "status names the services whose brake holds" "$(lbctl --json status | jq -c '.brake | sort')" 'closed.*open.*some'
 check "and so does its text for people" eval 'lbctl status | grep -qi brake'
 
@@ -40,6 +41,7 @@ for b in b1 b2 b3 b4; do
 done
 check_within 4 "all return" eval "counted open .eligible 4 && counted closed .eligible 4 && counted some .eligible 4"
 check_equal "the brake is off" "$(lbctl --json status | jq -c .brake)" "[]"
+check "and that somebody serves again" grep -q 'service closed: serves new clients again' "$DIR/lb4.err"
 check_number "changes were logged" "$(grep -ciE 'max_eject|brake' "$DIR/lb4.err")" '>' 0
 lab talk "$VIP:1002" send=hello name recv=hello fin eof >/dev/null || fail "closed does not serve again"
 ok "closed serves again"

@@ -40,6 +40,11 @@ ends_well 2
 
 describe 1s
 start_lb4
+sed 's/lb4\.sock/other.sock/' "$DIR/lb4.yaml" >"$DIR/other.yaml"
+status=0
+in_ns lb "$LB4" --config "$DIR/other.yaml" >/dev/null 2>"$DIR/other.err" || status=$?
+check_equal "a second lb4 does not share the addresses of the first" $status 1
+check "and says so" grep -q "cannot listen on $VIP:.*in use" "$DIR/other.err"
 spawn_lab talk.txt talk --within 5s "$VIP:${PORT[echo]}" send=hi name recv=hi end &
 TALK=$!
 wait_until 3 "a talk has begun" grep -q 'recv ok' "$DIR/talk.txt"

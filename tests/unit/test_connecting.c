@@ -502,7 +502,7 @@ static void connections_have_a_line(void **state)
 	assert_string_equal(text_of(line, "server"), "127.0.1.2:9001");
 	assert_string_equal(text_of(line, "end"), "client-reset");
 	assert_string_equal(text_of(line, "party"), "client");
-	assert_string_equal(text_of(line, "error"), "Connection refused");
+	assert_string_equal(text_of(line, "error"), "b1: Connection refused");
 	assert_int_equal(number_of(line, "tries"), 2);
 	assert_int_equal(number_of(line, "duration_ms"), 1500);
 	assert_int_equal(number_of(line, "bytes_in"), 5);

@@ -104,9 +104,11 @@ static void addresses_are_shared(void **state)
 
 	(void)state;
 	assert_int_equal(socket_listen(&at, &second), 0);
+	assert_int_equal(socket_claim(&at), -EADDRINUSE);
 	closep(&first);
 	closep(&second);
 	first = second = -1;
+	assert_int_equal(socket_claim(&at), 0);
 	unshared = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(unshared, (struct sockaddr *)&sa, length), 0);
 	assert_int_equal(listen(unshared, 1), 0);
