@@ -63,7 +63,7 @@ install_packages() {
 			systemctl --runtime --quiet unmask "$service"
 			systemctl --quiet disable "$service"
 		else
-			service "$service" stop >/dev/null 2>&1 || true
+			command service "$service" stop >/dev/null 2>&1 || true # not a function of ours
 		fi
 	done
 }
