@@ -43,10 +43,7 @@ done
 spawn_lab echoes.json stream --to "$VIP:${PORT[echo]}" --to "[$VIP6]:${PORT[echo]}" --count 120 \
 	--duration "$((SECONDS_LONG + 2))s" --interval 10ms &
 ECHOES=$!
-# The same past lb4: when these stand still it is the machine.
-spawn_lab direct.json stream --to "10.4.1.2:${PORT[echo]}" --to "10.4.2.2:${PORT[echo]}" --count 20 \
-	--duration "$((SECONDS_LONG + 2))s" --interval 10ms &
-DIRECT=$!
+beside_start $((SECONDS_LONG + 2)) b1 b2
 spawn_lab short.json short --to "$VIP:${PORT[id]}" --rate 200 --duration "${SECONDS_LONG}s" --timeout 5s --failures "$DIR/failures.json" &
 SHORT=$!
 IPERFS=()
@@ -112,10 +109,7 @@ done
 check_equal "errors of iperf3" "$(jq -r '.error // empty' "$DIR"/client-*.json "$DIR"/server-*.json)" ""
 ok "$((4 * STREAMS)) iperf3 streams of $SECONDS_LONG s all ended well"
 
-finished "$DIRECT" || fail "direct streams: $(cat "$DIR/direct.json.err")"
-machine=$(json "$DIR/direct.json" '.longest_gap_ms | floor')
-limit=$((2 * machine > STALL_MS ? 2 * machine : STALL_MS))
-say "longest wait for an echo past lb4: $machine ms"
+stall_limit "$STALL_MS"
 
 # The longest run of tenths without a byte at the receiving end, over all streams, in ms. The first
 # and last half second are left out: streams do not begin and end at once.
@@ -137,14 +131,14 @@ done
 RECEIVERS=("$DIR/client-b1.json" "$DIR/client-b2.json" "$DIR/server-b3.json" "$DIR/server-b4.json")
 wait_until 10 "all reports are whole" eval 'jq -e .end "${RECEIVERS[@]}" >/dev/null 2>&1'
 check_equal "streams judged" "$(streams_seen "${RECEIVERS[@]}")" $((4 * STREAMS))
-check_number "longest silence of an iperf3 stream, ms" "$(stalls_ms "${RECEIVERS[@]}")" '<=' $limit
+check_number "longest silence of an iperf3 stream, ms" "$(stalls_ms "${RECEIVERS[@]}")" '<=' $LIMIT
 
 finished "$SHORT" || fail "short connections: $(cat "$DIR/short.json" "$DIR/failures.json")"
 check_equal "short connections that failed meanwhile" "$(json "$DIR/short.json" .failed)" 0
 check_number "of how many" "$(json "$DIR/short.json" .ok)" '>=' $((SECONDS_LONG * 190))
 finished "$ECHOES" || fail "echo streams: $(cat "$DIR/echoes.json" "$DIR/echoes.json.err")"
 check_equal "echo streams broken" "$(json "$DIR/echoes.json" .broken)" 0
-check_number "longest wait for an echo, ms" "$(json "$DIR/echoes.json" .longest_gap_ms)" '<=' $limit
+check_number "longest wait for an echo, ms" "$(json "$DIR/echoes.json" .longest_gap_ms)" '<=' $LIMIT
 check_number "echo streams, also on backends that were drained and removed" \
 	"$(json "$DIR/echoes.json" '(.by_backend.b5.count // 0) + (.by_backend.b6.count // 0)')" '>' 0
 pass

@@ -35,11 +35,11 @@ back() {
 }
 
 backend_kill b1
-# Three refused connects at $RATE a second take milliseconds; the rest is this shell's polling.
-check_within 0.5 "the killed backend is taken out at once" out b1
+# Three refused connects at $RATE a second take milliseconds; the rest is polling, and a busy machine.
+check_within 1 "the killed backend is taken out at once" out b1
 check "by passive evidence" grep -q 'backend b1 is down: passive' "$DIR/lb4.err"
 blackhole b2
-check_within 1.2 "the blackholed one is taken out when its connects time out" out b2
+check_within 2 "the blackholed one is taken out when its connects time out" out b2
 say "$(lbctl backends short | sed 's/^/| /' | tr '\n' '~' | sed 's/~/\n  /g')"
 backend_start b1
 check_within 5 "the killed backend returns" back b1

@@ -11,14 +11,14 @@ backend_start b1 b2
 CHECK='check: {send: "ping", expect: "b", interval: 300ms, fast_interval: 100ms, timeout: 300ms, fall: 2, rise: 2}'
 config
 service reset "$VIP:1001" echo "b1 b2" "$CHECK" "on_down: reset"
-service drain "$VIP:1002" echo "b1 b2" "$CHECK" "on_down: drain" "drain_timeout: 1s"
+service drain "$VIP:1002" echo "b1 b2" "$CHECK" "on_down: drain" "drain_timeout: 2s"
 service waiting "$VIP:1004" greet "b1 b2" "$CHECK" "on_down: reset" "passive: off"
 service keep "$VIP:1003" echo "b1 b2" "$CHECK" "on_down: keep" "drain_timeout: 1s"
 start_lb4
 wait_all_up
 
 for port in 1001 1002 1003; do
-	spawn_lab $port.json stream --to "$VIP:$port" --count 30 --duration 4s &
+	spawn_lab $port.json stream --to "$VIP:$port" --count 30 --duration 6s &
 	STREAMS[port]=$!
 done
 declare -A HAD
@@ -30,7 +30,7 @@ backend_ill b1
 check_within 2 "the ill backend is taken out" eval "backend_is reset b1 '.eligible == false' && backend_is drain b1 '.eligible == false' && backend_is keep b1 '.eligible == false'"
 check_within 1 "reset: its connections end at once" has_ended '.service == "reset" and .end == "backend-down" and .backend == "b1"' "${HAD[reset]}"
 check_equal "drain: they live on" "$(backend_value drain b1 active)" "${HAD[drain]}"
-check_within 2 "drain: until drain_timeout" has_ended '.service == "drain" and .end == "drain-timeout" and .backend == "b1"' "${HAD[drain]}"
+check_within 4 "drain: until drain_timeout" has_ended '.service == "drain" and .end == "drain-timeout" and .backend == "b1"' "${HAD[drain]}"
 check_equal "keep: they live on beyond that" "$(backend_value keep b1 active)" "${HAD[keep]}"
 
 for port in 1001 1002 1003; do

@@ -20,6 +20,7 @@ wait_until 5 "the others are up" eval 'for b in b1 b2 b3; do backend_is echo $b 
 
 spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --count 40 --duration 6s &
 STREAM=$!
+beside_start 6 b1 b2
 spawn_lab gone.json stream --to "$VIP:1001" --count 5 --duration 6s &
 GONE=$!
 wait_until 3 "streams run" eval '(($(lbctl --json status | jq .active) == 45))'
@@ -85,5 +86,6 @@ kill -HUP "$LB4_PID"
 check_within 2 "SIGHUP reloads as well" eval '(($(lbctl --json status | jq .reloads) == 2))'
 finished "$STREAM" || fail "a stream broke: $(cat "$DIR/stream.json" "$DIR/stream.json.err")"
 finished "$GONE" || fail "a stream of the service that was removed broke: $(cat "$DIR/gone.json.err")"
-check_number "streams noticed nothing of all this; longest wait, ms" "$(json "$DIR/stream.json" .longest_gap_ms)" '<' 200
+stall_limit 200
+check_number "streams noticed nothing of all this; longest wait, ms" "$(json "$DIR/stream.json" .longest_gap_ms)" '<=' $LIMIT
 pass

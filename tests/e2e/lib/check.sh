@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
 # Judging: what holds is printed, the first thing that does not ends the scenario.
 
 CHECKS=0
@@ -111,4 +112,25 @@ finished() {
 	local status=0
 	wait "$1" || status=$?
 	return "$status"
+}
+
+# Streams past lb4, beside those through it: when they stand still, the machine did.
+# beside_start SECONDS BACKEND…
+beside_start() {
+	local seconds=$1 backend to=()
+	shift
+	for backend; do
+		to+=(--to "$(backend_ip "$backend"):${PORT[echo]}")
+	done
+	spawn_lab beside.json stream "${to[@]}" --count 20 --duration "${seconds}s" --interval 10ms &
+	BESIDE=$!
+}
+
+# stall_limit MS: sets LIMIT to that, or to twice what the streams past lb4 had to wait.
+stall_limit() {
+	local machine
+	finished "$BESIDE" || fail "streams past lb4: $(cat "$DIR/beside.json" "$DIR/beside.json.err")"
+	machine=$(json "$DIR/beside.json" '.longest_gap_ms | floor')
+	say "longest wait for an echo past lb4: $machine ms"
+	LIMIT=$((2 * machine > $1 ? 2 * machine : $1))
 }

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
 # The daemon under test: its configuration, its life, and what it says about itself.
 
 # Which data path the services ask for. A scenario that means one path alone says so itself.

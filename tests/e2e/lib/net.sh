@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=bash
 # Network namespaces of one scenario, and the processes in them. Everything is named after the
 # shell's pid and gone when it exits.
 #
