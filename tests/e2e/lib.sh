@@ -77,7 +77,7 @@ finish() {
 	set +e
 	# The shell would tell of each killed job.
 	{
-		for pid in "${PIDS[@]}"; do
+		for pid in "${PIDS[@]}" $(jobs -p); do
 			kill -KILL "$pid"
 		done
 		lab_down
