@@ -131,14 +131,14 @@ done
 RECEIVERS=("$DIR/client-b1.json" "$DIR/client-b2.json" "$DIR/server-b3.json" "$DIR/server-b4.json")
 wait_until 10 "all reports are whole" eval 'jq -e .end "${RECEIVERS[@]}" >/dev/null 2>&1'
 check_equal "streams judged" "$(streams_seen "${RECEIVERS[@]}")" $((4 * STREAMS))
-check_number "longest silence of an iperf3 stream, ms" "$(stalls_ms "${RECEIVERS[@]}")" '<=' $LIMIT
+check_timing "longest silence of an iperf3 stream, ms" "$(stalls_ms "${RECEIVERS[@]}")" '<=' $LIMIT
 
 finished "$SHORT" || fail "short connections: $(cat "$DIR/short.json" "$DIR/failures.json")"
 check_equal "short connections that failed meanwhile" "$(json "$DIR/short.json" .failed)" 0
 check_number "of how many" "$(json "$DIR/short.json" .ok)" '>=' $((SECONDS_LONG * 190))
 finished "$ECHOES" || fail "echo streams: $(cat "$DIR/echoes.json" "$DIR/echoes.json.err")"
 check_equal "echo streams broken" "$(json "$DIR/echoes.json" .broken)" 0
-check_number "longest wait for an echo, ms" "$(json "$DIR/echoes.json" .longest_gap_ms)" '<=' $LIMIT
+check_timing "longest wait for an echo, ms" "$(json "$DIR/echoes.json" .longest_gap_ms)" '<=' $LIMIT
 check_number "echo streams, also on backends that were drained and removed" \
 	"$(json "$DIR/echoes.json" '(.by_backend.b5.count // 0) + (.by_backend.b6.count // 0)')" '>' 0
 pass
