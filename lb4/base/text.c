@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "text.h"
@@ -153,4 +154,47 @@ const char *text_nearest(const char *text, const char *const *words)
 		}
 	}
 	return nearest;
+}
+
+size_t text_list_length(char *const *list)
+{
+	size_t n = 0;
+
+	while (list && list[n])
+		n++;
+	return n;
+}
+
+void text_list_free(char **list)
+{
+	for (size_t i = 0; list && list[i]; i++)
+		free(list[i]);
+	free(list);
+}
+
+char **text_list_copy(char *const *list)
+{
+	size_t n = text_list_length(list);
+	char **copy = n ? calloc(n + 1, sizeof(copy[0])) : NULL;
+
+	for (size_t i = 0; copy && i < n; i++) {
+		copy[i] = strdup(list[i]);
+		if (!copy[i]) {
+			text_list_free(copy);
+			return NULL;
+		}
+	}
+	return copy;
+}
+
+bool text_list_equal(char *const *a, char *const *b)
+{
+	size_t n = text_list_length(a);
+
+	if (n != text_list_length(b))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(a[i], b[i]))
+			return false;
+	return true;
 }

@@ -2,6 +2,7 @@
 /* Small work on text that the configuration file, the API and lbctl all need. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,3 +26,12 @@ int text_parse_unsigned(const char *text, uint64_t max, uint64_t *ret);
  * none is near: by restricted edit distance, at most a third of the word.
  */
 const char *text_nearest(const char *text, const char *const *words);
+
+/*
+ * Lists of texts: arrays that end with NULL, the texts and the array allocated. NULL is a list too,
+ * and empty. text_list_copy() is NULL for an empty list, and when memory is short.
+ */
+void text_list_free(char **list);
+char **text_list_copy(char *const *list);
+bool text_list_equal(char *const *a, char *const *b);
+size_t text_list_length(char *const *list);

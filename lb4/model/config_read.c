@@ -197,6 +197,11 @@ static bool read_setting(struct reader *r, const struct setting *s, const struct
 		return read_backends(r, s, value, target);
 	case SETTING_SERVICES:
 		return read_services(r, s, value, target);
+	case SETTING_TEXTS:
+	case SETTING_PREFIXES:
+		if (value->kind != NODE_SCALAR)
+			return value_read_list(s, value, target, r->faults);
+		break; /* perhaps a word */
 	default:
 		break;
 	}

@@ -51,6 +51,12 @@ static void append_range(char *buffer, const struct setting *s)
 	case SETTING_HEX:
 		append(buffer, "%" PRIu64 " to %" PRIu64 " bytes in hexadecimal", s->min, s->max);
 		break;
+	case SETTING_TEXTS:
+		append(buffer, "a text or a sequence of up to %" PRIu64 " of them", s->max);
+		break;
+	case SETTING_PREFIXES:
+		append(buffer, "a prefix such as 10.0.0.0/8 or a sequence of them");
+		break;
 	case SETTING_STATUS:
 		append(buffer, "an HTTP status or a range of them (%" PRIu64 "-%" PRIu64 ")",
 		       s->min, s->max);

@@ -78,6 +78,8 @@ static bool (*const readers[])(const struct setting *s, const struct yaml_node *
 	[SETTING_TEXT] = value_read_text,
 	[SETTING_BYTES] = value_read_bytes,
 	[SETTING_HEX] = value_read_hex,
+	[SETTING_TEXTS] = value_read_texts,
+	[SETTING_PREFIXES] = value_read_prefixes,
 	[SETTING_STATUS] = value_read_status,
 	[SETTING_TRUE] = read_true,
 	[SETTING_ADDRESS] = read_backend_address,

@@ -36,6 +36,10 @@ void value_refuse_range(const struct setting *s, const struct yaml_node *n, stru
 uint64_t field_load(const void *target, struct field field);
 void field_store(void *target, struct field field, uint64_t value);
 
+/* As value_read(), of a setting that may be a sequence. */
+bool value_read_list(const struct setting *s, const struct yaml_node *n, void *target,
+		     struct faults *faults);
+
 /* Parts of value_read(), one a type. */
 bool value_read_number(const struct setting *s, const struct yaml_node *n, void *target,
 		       struct faults *faults);
@@ -49,5 +53,9 @@ bool value_read_text(const struct setting *s, const struct yaml_node *n, void *t
 		     struct faults *faults);
 bool value_read_bytes(const struct setting *s, const struct yaml_node *n, void *target,
 		      struct faults *faults);
+bool value_read_texts(const struct setting *s, const struct yaml_node *n, void *target,
+		      struct faults *faults);
+bool value_read_prefixes(const struct setting *s, const struct yaml_node *n, void *target,
+			 struct faults *faults);
 bool value_read_hex(const struct setting *s, const struct yaml_node *n, void *target,
 		    struct faults *faults);

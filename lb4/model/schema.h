@@ -20,6 +20,8 @@ enum setting_type {
 	SETTING_TEXT,	  /* a C string */
 	SETTING_BYTES,	  /* ASCII text with YAML's escapes, for the wire */
 	SETTING_HEX,	  /* the same bytes in hexadecimal */
+	SETTING_TEXTS,	  /* a text or a sequence of them, into a text_list (base/text.h) */
+	SETTING_PREFIXES, /* a prefix or a sequence of them, into a struct prefix_list pointer */
 	SETTING_STATUS,	  /* an HTTP status, or a range of them */
 	SETTING_TRUE,	  /* a flag that is given or left out */
 	SETTING_ADDRESS,  /* of a backend */
@@ -48,13 +50,14 @@ struct setting {
 	const char *default_text; /* as it would stand in the file; NULL: none */
 	const char *required;	  /* what is said when it is missing; NULL: it may be */
 	struct field into;	  /* the value, the value of a word, or the start of a range */
-	uint64_t min, max;	  /* of a number, a duration, a length in bytes */
-	bool zero;		  /* 0 may stand below `min` and switches something off */
-	nsec_t step;		  /* a duration is a multiple of this; 0: any */
-	const char *at_most;	  /* may not be above this setting of the same section */
+	uint64_t min, max;   /* of a number, a duration, a length in bytes, a count of entries */
+	bool zero;	     /* 0 may stand below `min` and switches something off */
+	nsec_t step;	     /* a duration is a multiple of this; 0: any */
+	const char *at_most; /* may not be above this setting of the same section */
 	const uint32_t *numbers;  /* the only numbers allowed, ending with 0; NULL: min to max */
 	const struct word *words; /* ending with NULL */
-	const char *(*refuse)(const char *text); /* of SETTING_TEXT: why not, or NULL */
+	const char *(*refuse)(
+		const char *text); /* of a text or each of several: why not, or NULL */
 	const struct section *section;
 	uint16_t base;		/* where the section's struct begins */
 	struct field also_into; /* of bytes: how many; of a range: its end */
@@ -65,7 +68,8 @@ struct section {
 	const struct setting *settings; /* ending with a NULL key */
 };
 
-#define SECTION_SETTINGS_MAX 32
+#define SECTION_SETTINGS_MAX 64
+#define LIST_TEXT_MAX	     1024 /* bytes of each text of a list */
 
 extern const struct section schema_file, schema_admin, schema_log, schema_service, schema_backend,
 	schema_hash, schema_source, schema_check, schema_passive, schema_keepalive;
