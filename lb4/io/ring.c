@@ -212,11 +212,11 @@ void ring_connect(struct ring *r, int fd, const struct sockaddr_storage *address
 	io_uring_prep_connect(next_entry(r, token), fd, (const struct sockaddr *)address, length);
 }
 
-void ring_receive(struct ring *r, int fd, uint64_t token)
+void ring_receive(struct ring *r, int fd, size_t size, uint64_t token)
 {
 	struct io_uring_sqe *entry = next_entry(r, token);
 
-	io_uring_prep_recv(entry, fd, NULL, RING_BUFFER_SIZE, 0);
+	io_uring_prep_recv(entry, fd, NULL, size, 0);
 	entry->flags |= IOSQE_BUFFER_SELECT;
 	entry->buf_group = BUFFER_GROUP;
 }

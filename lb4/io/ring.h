@@ -48,11 +48,11 @@ void ring_connect(struct ring *r, int fd, const struct sockaddr_storage *address
 		  uint64_t token);
 
 /*
- * Receives once, into a buffer of the ring that is taken when there are bytes, so that a silent
+ * Receives up to `size` bytes (RING_BUFFER_SIZE at most) once, into a buffer of the ring that is taken when there are bytes, so that a silent
  * socket holds none. Result: bytes (> 0, with data), 0 at FIN, -errno. -ENOBUFS: a burst met too
  * few supplied buffers; the ring supplies more, receive again if ring_has_buffers().
  */
-void ring_receive(struct ring *r, int fd, uint64_t token);
+void ring_receive(struct ring *r, int fd, size_t size, uint64_t token);
 void ring_buffer_return(struct ring *r, uint16_t buffer);
 
 /* False while all `buffers_max` are out: then wait for one to be returned before receiving. */

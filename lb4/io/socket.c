@@ -147,6 +147,15 @@ int socket_accept_pending(int fd)
 	return accepted < 0 ? -errno : accepted;
 }
 
+int socket_send(int fd, const void *data, size_t size)
+{
+	ssize_t n = send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (n < 0)
+		return -errno;
+	return (size_t)n == size ? 0 : -EAGAIN;
+}
+
 void socket_shutdown(int fd)
 {
 	shutdown(fd, SHUT_WR);

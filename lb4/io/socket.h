@@ -42,6 +42,12 @@ bool socket_is_dead(int fd);
  */
 int socket_accept_pending(int fd);
 
+/*
+ * Sends all of a few bytes at once, without blocking: what an empty send buffer takes. -errno;
+ * -EAGAIN when it did not take all of them.
+ */
+int socket_send(int fd, const void *data, size_t size);
+
 /* Sends FIN once what is queued has been sent. Errors mean the socket is dead already. */
 void socket_shutdown(int fd);
 

@@ -43,11 +43,24 @@ void backend_config_deinit(struct backend_config *b)
 	*b = (struct backend_config){};
 }
 
+struct service_settings service_settings_ref(const struct service_settings *s)
+{
+	prefix_list_ref(s->proxy_from);
+	return *s;
+}
+
+void service_settings_unref(struct service_settings *s)
+{
+	prefix_list_unref(s->proxy_from);
+	*s = (struct service_settings){};
+}
+
 void service_config_deinit(struct service_config *s)
 {
 	for (size_t i = 0; i < s->n_backends; i++)
 		backend_config_deinit(&s->backends[i]);
 	check_config_deinit(&s->check);
+	service_settings_unref(&s->settings);
 	free(s->backends);
 	free(s->listen);
 	free(s->name);
@@ -183,4 +196,9 @@ const char *on_down_name(enum on_down on_down)
 const char *fail_mode_name(enum fail_mode fail)
 {
 	return words_find(schema_fail_words, fail);
+}
+
+const char *proxy_version_name(enum proxy_version version)
+{
+	return words_find(schema_proxy_words, version);
 }

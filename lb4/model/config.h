@@ -12,8 +12,11 @@
 #include "address.h"
 #include "clock.h"
 #include "log.h"
+#include "prefix_list.h"
+#include "proxy_header.h"
 
-#define NAME_LENGTH_MAX	  63 /* of a service or backend: letters, digits, '-', '_', '.';
+#define NAME_LENGTH_MAX                                                                            \
+	63 /* of a service or backend: letters, digits, '-', '_', '.';
 			       the first a letter, digit or '_' */
 #define WORKERS_MAX	  64
 #define SERVICES_MAX	  1024
@@ -89,6 +92,12 @@ struct service_settings {
 	nsec_t half_closed_timeout; /* no byte since one side said FIN; 0: none; default 1h */
 	nsec_t lifetime;	    /* of a connection; 0: none; default 0 */
 	nsec_t drain_timeout;	    /* of a draining backend's connections; 0: none; default 0 */
+
+	/* proxy_in: whose headers are believed, and needed; NULL: there is no such header. Counted:
+	 * settings are passed on with service_settings_ref(). */
+	struct prefix_list *proxy_from;
+	nsec_t proxy_timeout;	      /* for the header to come; default 3s */
+	enum proxy_version proxy_out; /* the header that backends get; default none */
 
 	nsec_t keepalive_idle;	   /* 0: keepalive off; default 60s */
 	nsec_t keepalive_interval; /* default 10s */
@@ -177,6 +186,10 @@ int backend_config_parse(const char *name, const char *address, uint32_t weight,
 			 struct backend_config *ret, char **ret_error);
 void backend_config_deinit(struct backend_config *b);
 
+/* A copy that holds what it points to. Unref leaves defaults behind: nothing. */
+struct service_settings service_settings_ref(const struct service_settings *s);
+void service_settings_unref(struct service_settings *s);
+
 /* Equal checks of equal addresses are one probe. */
 bool check_config_equal(const struct check_config *a, const struct check_config *b);
 int check_config_copy(const struct check_config *from, struct check_config *ret);
@@ -187,3 +200,4 @@ const char *check_kind_name(enum check_kind kind);
 const char *hash_kind_name(enum hash_kind kind);
 const char *on_down_name(enum on_down on_down);
 const char *fail_mode_name(enum fail_mode fail);
+const char *proxy_version_name(enum proxy_version version);

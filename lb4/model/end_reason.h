@@ -11,8 +11,13 @@ enum end_reason {
 	END_SERVER_RESET,
 	END_CLIENT_TIMEOUT, /* the client's TCP gave up: user timeout, keepalive, no route */
 	END_SERVER_TIMEOUT,
-	END_CONNECT_FAILED, /* every candidate refused or timed out within the budget */
-	END_NO_BACKEND,	    /* nobody was eligible */
+	END_CONNECT_FAILED,  /* every candidate refused or timed out within the budget */
+	END_NO_BACKEND,	     /* nobody was eligible */
+	END_PREFACE_CLOSED,  /* the client left before its first bytes said enough */
+	END_PROXY_UNTRUSTED, /* the client is none of the proxies of proxy_in */
+	END_PROXY_MISSING,   /* a proxy sent something else than a PROXY header */
+	END_PROXY_MALFORMED, /* … or a broken one */
+	END_PROXY_TIMEOUT,   /* … or none in time */
 	END_IDLE,
 	END_HALF_CLOSED,
 	END_LIFETIME,

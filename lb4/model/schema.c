@@ -89,6 +89,13 @@ const struct word schema_fail_words[] = {
 	{},
 };
 
+const struct word schema_proxy_words[] = {
+	{"none", PROXY_NONE},
+	{"v1", PROXY_V1},
+	{"v2", PROXY_V2},
+	{},
+};
+
 static const struct word log_levels[] = {
 	{"error", LOG_ERROR},
 	{"warning", LOG_WARNING},
@@ -210,6 +217,18 @@ const struct section schema_keepalive = {
 	},
 };
 
+const struct section schema_proxy_in = {
+	"proxy_in",
+	(const struct setting[]){
+		{"from", SETTING_PREFIXES, "addresses of the proxies that may connect",
+		 .required = "expected the addresses of the proxies, such as from: 10.0.0.0/24",
+		 INTO(service_settings, proxy_from), RANGE(1, 1024)},
+		{"timeout", SETTING_DURATION, "time for the PROXY header to come", "3s",
+		 INTO(service_settings, proxy_timeout), RANGE(1 * MSEC, HOUR)},
+		{},
+	},
+};
+
 const struct section schema_backend = {
 	"a backend",
 	(const struct setting[]){
@@ -255,6 +274,12 @@ const struct section schema_service = {
 		 INTO(service_config, settings.connect_budget), RANGE(1 * MSEC, HOUR)},
 		{"tries", SETTING_NUMBER, "backends tried for a connection, the first included",
 		 "3", INTO(service_config, settings.tries), RANGE(1, 8)},
+		{"proxy_in", SETTING_SECTION, "clients are proxies that send a PROXY header", "off",
+		 INTO(service_config, settings.proxy_timeout), WORDS({"off", WORD_DEFAULT}),
+		 .section = &schema_proxy_in, .base = offsetof(struct service_config, settings)},
+		{"proxy_out", SETTING_WORD,
+		 "PROXY header that backends get before a client's bytes", "none",
+		 INTO(service_config, settings.proxy_out), .words = schema_proxy_words},
 		{"idle_timeout", SETTING_DURATION, "silence both ways that ends a connection", "1h",
 		 INTO(service_config, settings.idle_timeout), RANGE(1 * MSEC, YEAR), .zero = true},
 		{"half_closed_timeout", SETTING_DURATION,
@@ -303,9 +328,9 @@ const struct section schema_file = {
 };
 
 const struct section *const schema_sections[] = {
-	&schema_file,	   &schema_admin,   &schema_log,   &schema_service,
-	&schema_hash,	   &schema_source,  &schema_check, &schema_passive,
-	&schema_keepalive, &schema_backend, NULL,
+	&schema_file,	   &schema_admin,    &schema_log,     &schema_service,
+	&schema_hash,	   &schema_source,   &schema_check,   &schema_passive,
+	&schema_keepalive, &schema_proxy_in, &schema_backend, NULL,
 };
 
 const struct setting *section_find(const struct section *s, const char *key)

@@ -72,7 +72,7 @@ struct section {
 #define LIST_TEXT_MAX	     1024 /* bytes of each text of a list */
 
 extern const struct section schema_file, schema_admin, schema_log, schema_service, schema_backend,
-	schema_hash, schema_source, schema_check, schema_passive, schema_keepalive;
+	schema_hash, schema_source, schema_check, schema_passive, schema_keepalive, schema_proxy_in;
 
 /* All of them, ending with NULL. */
 extern const struct section *const schema_sections[];
@@ -86,4 +86,5 @@ const char *schema_synonym(const char *key);
 /* The word of `value`, NULL when there is none. */
 const char *words_find(const struct word *words, uint64_t value);
 
-extern const struct word schema_hash_words[], schema_on_down_words[], schema_fail_words[];
+extern const struct word schema_hash_words[], schema_on_down_words[], schema_fail_words[],
+	schema_proxy_words[];

@@ -26,6 +26,17 @@ void timeouts_start(struct timeouts *t, const struct service_settings *settings,
 	};
 }
 
+void timeouts_waiting(struct timeouts *t, nsec_t by)
+{
+	t->connect_by = by;
+}
+
+void timeouts_choosing(struct timeouts *t, const struct service_settings *settings, nsec_t now)
+{
+	t->connect_by = NSEC_NEVER;
+	t->budget_by = limit(now, settings->connect_budget);
+}
+
 bool timeouts_connecting(struct timeouts *t, const struct service_settings *settings, nsec_t now)
 {
 	if (now >= t->budget_by)

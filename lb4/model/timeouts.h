@@ -16,7 +16,7 @@
 
 enum timeouts_event {
 	TIMEOUT_NONE,
-	TIMEOUT_CONNECT, /* this try of a connect, or the budget of all */
+	TIMEOUT_CONNECT, /* what was waited for, this try of a connect, or the budget of all */
 	TIMEOUT_IDLE,
 	TIMEOUT_HALF_CLOSED,
 	TIMEOUT_LIFETIME,
@@ -25,7 +25,7 @@ enum timeouts_event {
 
 struct timeouts {
 	nsec_t started;
-	nsec_t connect_by; /* NSEC_NEVER when not connecting */
+	nsec_t connect_by; /* NSEC_NEVER when neither waiting nor connecting */
 	nsec_t budget_by;
 	nsec_t last_byte;
 	nsec_t blocked_since; /* NSEC_NEVER when no send is under way, or its stall was told */
@@ -35,6 +35,12 @@ struct timeouts {
 };
 
 void timeouts_start(struct timeouts *t, const struct service_settings *settings, nsec_t now);
+
+/* Waits for something before a backend is looked for, until `by`. */
+void timeouts_waiting(struct timeouts *t, nsec_t by);
+
+/* A backend is looked for from now on: the budget of all tries begins. */
+void timeouts_choosing(struct timeouts *t, const struct service_settings *settings, nsec_t now);
 
 /* A try begins. False when the budget is used up: then nothing has begun. */
 bool timeouts_connecting(struct timeouts *t, const struct service_settings *settings, nsec_t now);

@@ -2,11 +2,14 @@
 /*
  * One spliced connection, seen from inside the splicer.
  *
- *   accept ─→ CONNECTING ─→ ESTABLISHED ─→ ENDING ─→ freed
- *                ↑ │ next      │ reset before a
- *                └─┘ candidate ↓ byte was exchanged
- *                ↑           LOST
- *                └─────────────┘
+ *   accept ─→ PREFACE ─→ CONNECTING ─→ ESTABLISHED ─→ ENDING ─→ freed
+ *                           ↑ │ next      │ reset before a
+ *                           └─┘ candidate ↓ byte was exchanged
+ *                           ↑           LOST
+ *                           └─────────────┘
+ *
+ * Most connections have no preface and are past it at once. Its part of the life is in preface.h,
+ * finding a backend in connecting.h, what happens afterwards in relay.h; the end is here.
  *
  * Ending: start nothing more, cancel what is under way, wait until every operation has completed,
  * then close both sockets, tell the worker with exactly one end reason, and free the slot. Until
@@ -44,6 +47,7 @@ static inline unsigned other_side(unsigned side)
 }
 
 enum connection_state {
+	CONNECTION_PREFACE, /* the client's first bytes are being read; there is no backend yet */
 	CONNECTION_CONNECTING,
 	CONNECTION_ESTABLISHED,
 	CONNECTION_LOST, /* the backend reset it at once; its operations are being waited for */
@@ -61,10 +65,10 @@ struct direction {
 	bool eof;		 /* the source said FIN */
 	bool finished;		 /* and so did we to the destination */
 	bool starved;		 /* would receive, but waits for a buffer, in splicer.starved */
-	/* Of the copying mover: the buffer of the ring that is being sent. */
+	/* Bytes that wait in a buffer of the ring, from data + sent to data + size; see held.h. */
 	bool holds;
 	uint16_t buffer;
-	const uint8_t *data;
+	uint8_t *data;
 	uint32_t size, sent;
 
 	uint64_t bytes; /* accepted by the destination's socket */
@@ -79,22 +83,27 @@ struct connection {
 	enum end_reason pending_reason;
 	struct side side[SIDES];
 	struct direction direction[SIDES];
-	struct service *service; /* referenced */
-	struct backend *backend; /* referenced; NULL while none is chosen */
-	struct address client, local;
+	struct service *service;    /* referenced */
+	struct backend *backend;    /* referenced; NULL while none is chosen */
+	struct address client;	    /* who it is for: hashed, limited and logged */
+	struct address peer;	    /* who is connected to us: the client or its proxy */
+	struct address local;	    /* where it was accepted */
+	struct address destination; /* what the client connected to: here, or at its proxy */
 	struct timeouts timeouts;
 	struct timer timer;
 	struct list waiting; /* in splicer.waiting */
 	struct list starved; /* in splicer.starved */
 
-	bool connecting; /* the connect is under way */
-	bool timed_out;	 /* … and was cancelled, since the try's time was over */
-	bool abandoned;	 /* … and was cancelled, since the backend left the table */
-	bool paused;	 /* between two rounds of candidates */
-	bool moving;	 /* lost: by our own will, since the backend has failed its checks */
-	uint8_t n_tries; /* begun */
-	uint8_t n_tried; /* entries of tried[] */
-	int last_error;	 /* of the last failed connect, a positive errno */
+	bool connecting;   /* the connect is under way */
+	bool timed_out;	   /* … and was cancelled, since the try's time was over */
+	bool abandoned;	   /* … and was cancelled, since the backend left the table */
+	bool paused;	   /* between two rounds of candidates */
+	bool moving;	   /* lost: by our own will, since the backend has failed its checks */
+	uint8_t stage;	   /* of the preface, or past the last */
+	uint8_t proxy_out; /* enum proxy_version that the backend wants */
+	uint8_t n_tries;   /* begun */
+	uint8_t n_tried;   /* entries of tried[] */
+	int last_error;	   /* of the last failed connect, a positive errno */
 	struct backend *last_failed; /* whose connect that was; referenced, or NULL */
 	nsec_t connect_started, connect_took;
 	const void *tried[TRIES_MAX]; /* backends of this round, as names only */
@@ -121,27 +130,27 @@ void connection_end(struct connection *c, enum end_reason reason);
 /* Frees an ending connection whose last operation has completed. True when it did. */
 bool connection_finish(struct connection *c);
 
-/*
- * The backend reset the connection. When no byte was exchanged yet, the next candidate is tried
- * (once the operations on its socket have completed) and true is returned.
- */
-bool connection_lose_backend(struct connection *c, int error);
-
-/*
- * The backend has failed by other evidence. As above: true when the connection leaves it for the
- * next candidate.
- */
-bool connection_move(struct connection *c);
-
-/* An operation on the lost backend's socket has completed. */
-void connection_lost_step(struct connection *c);
-
 /* Arms the timer when the next deadline is earlier than what is armed. */
 void connection_arm(struct connection *c);
 
 /* Parts of its life, called by the splicer. */
 bool connection_open(struct splicer *s, const struct snapshot_service *service, int fd,
 		     const struct address *local);
-void connection_connected(struct connection *c, int result);
 void connection_expire(struct connection *c);
-void connection_abandon_connect(struct connection *c);
+
+/* Operations that use the backend's socket are under way. */
+bool connection_server_is_busy(const struct connection *c);
+
+/* Lets go of the backend and of what counts there. */
+void connection_leave_backend(struct connection *c);
+
+/* Where this worker counts. */
+static inline struct service_counters *connection_service_counters(const struct connection *c)
+{
+	return &c->service->counters[c->splicer->worker];
+}
+
+static inline struct backend_counters *connection_backend_counters(const struct connection *c)
+{
+	return &c->backend->counters[c->splicer->worker];
+}

@@ -31,7 +31,8 @@ size_t connection_line_print(const struct connection *c, nsec_t wall, char *buff
 {
 	const struct end_reason_info *end = &end_reasons[c->reason];
 	const struct backend *b = c->backend;
-	char client[ADDRESS_TEXT_MAX], local[ADDRESS_TEXT_MAX], server[ADDRESS_TEXT_MAX];
+	char client[ADDRESS_TEXT_MAX], peer[ADDRESS_TEXT_MAX], local[ADDRESS_TEXT_MAX],
+		server[ADDRESS_TEXT_MAX];
 	char name_quoted[NAME_LENGTH_MAX + 3], server_quoted[ADDRESS_TEXT_MAX + 2];
 	char time[64], error[192] = "";
 
@@ -45,12 +46,13 @@ size_t connection_line_print(const struct connection *c, nsec_t wall, char *buff
 	return (size_t)snprintf(
 		buffer, CONNECTION_LINE_MAX,
 		"{\"time\":\"%s\",\"id\":%" PRIu64 ",\"service\":\"%s\",\"backend\":%s,"
-		"\"client\":\"%s\",\"local\":\"%s\",\"server\":%s,\"end\":\"%s\","
+		"\"client\":\"%s\",\"peer\":\"%s\",\"local\":\"%s\",\"server\":%s,\"end\":\"%s\","
 		"\"party\":\"%s\",\"tries\":%u,\"connect_us\":%" PRIu64 ",\"duration_ms\":%" PRIu64
 		",\"bytes_in\":%" PRIu64 ",\"bytes_out\":%" PRIu64 "%s}\n",
 		time, connection_id(c), c->service->name,
 		quote(b ? b->name : NULL, name_quoted, sizeof(name_quoted)),
-		address_print(&c->client, client), address_print(&c->local, local),
+		address_print(&c->client, client), address_print(&c->peer, peer),
+		address_print(&c->local, local),
 		quote(b ? address_print(&b->address, server) : NULL, server_quoted,
 		      sizeof(server_quoted)),
 		end->name, end_party_name(end->party), c->n_tries, c->connect_took / NSEC_PER_USEC,

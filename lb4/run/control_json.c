@@ -9,6 +9,7 @@
 #include "config.h"
 #include "control_json.h"
 #include "http_server.h"
+#include "prefix_list.h"
 #include "text.h"
 
 #define FIELDS_MAX 8
@@ -49,6 +50,16 @@ json_t *control_address(const struct address *a)
 	char text[ADDRESS_TEXT_MAX];
 
 	return json_string(address_print(a, text));
+}
+
+json_t *control_prefixes(const struct prefix_list *l)
+{
+	json_t *array = json_array();
+	char text[PREFIX_TEXT_MAX];
+
+	for (size_t i = 0; l && i < l->n; i++)
+		control_append(&array, json_string(prefix_print(&l->items[i], text)));
+	return array;
 }
 
 void control_put(json_t **object, const char *name, json_t *value_take)

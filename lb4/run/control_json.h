@@ -13,6 +13,7 @@ struct address;
 struct config_errors;
 struct http_request;
 struct http_response;
+struct prefix_list;
 
 #define CONTROL_TEXT_MAX 512 /* bytes of an error or hint composed here */
 
@@ -22,6 +23,7 @@ json_t *control_text(const char *text);
 json_t *control_number(uint64_t n);
 json_t *control_duration(nsec_t value); /* a text such as "1500ms" */
 json_t *control_address(const struct address *a);
+json_t *control_prefixes(const struct prefix_list *l); /* an array of texts */
 
 /*
  * Adds to an object or array under construction. Once memory was short it is NULL and stays so, and

@@ -95,6 +95,18 @@ static json_t *show_passive(const struct passive_config *p)
 	return o;
 }
 
+static json_t *show_proxy_in(const struct service_settings *s)
+{
+	json_t *o;
+
+	if (!s->proxy_from)
+		return json_null();
+	o = json_object();
+	control_put(&o, "from", control_prefixes(s->proxy_from));
+	control_put(&o, "timeout", control_duration(s->proxy_timeout));
+	return o;
+}
+
 static json_t *show_settings(const struct service_settings *s)
 {
 	json_t *o = json_object();
@@ -114,6 +126,8 @@ static json_t *show_settings(const struct service_settings *s)
 	control_put(&o, "mask", show_mask(s));
 	control_put(&o, "passive", show_passive(&s->passive));
 	control_put(&o, "keepalive", show_keepalive(s));
+	control_put(&o, "proxy_in", show_proxy_in(s));
+	control_put(&o, "proxy_out", json_string(proxy_version_name(s->proxy_out)));
 	return o;
 }
 

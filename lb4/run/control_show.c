@@ -125,6 +125,7 @@ static json_t *show_connection(const struct connection_info *c)
 	control_put(&o, "service", json_string(c->service->name));
 	control_put(&o, "backend", control_text(c->backend ? c->backend->name : NULL));
 	control_put(&o, "client", control_address(&c->client));
+	control_put(&o, "peer", control_address(&c->peer));
 	control_put(&o, "local", control_address(&c->local));
 	control_put(&o, "server", c->backend ? control_address(&c->backend->address) : json_null());
 	control_put(&o, "worker", control_number(c->worker));

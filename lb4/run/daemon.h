@@ -152,7 +152,7 @@ struct connection_info {
 	const char *state;	 /* "connecting", "established", "half-closed", "ending" */
 	struct service *service; /* referenced */
 	struct backend *backend; /* referenced, or NULL while none is chosen */
-	struct address client, local;
+	struct address client, peer, local;
 	unsigned worker, tries;
 	nsec_t age, idle;
 	uint64_t bytes_in, bytes_out;

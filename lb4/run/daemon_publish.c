@@ -16,7 +16,7 @@ static int fill_service(const struct live_service *s, uint64_t seed, struct snap
 	if (!ret->backends)
 		return -ENOMEM;
 	ret->service = service_ref(s->service);
-	ret->settings = s->settings;
+	ret->settings = service_settings_ref(&s->settings);
 	lb4_hash_key_init(&ret->key, seed);
 	ret->table = pool_table_ref(s->pool.table);
 	for (size_t i = 0; i < s->n_backends; i++)

@@ -22,6 +22,7 @@ struct live_service *live_service_free(struct live_service *s, unsigned n_worker
 		backend_unref(s->backends[i].backend);
 	free(s->backends);
 	check_config_deinit(&s->check);
+	service_settings_unref(&s->settings);
 	pool_deinit(&s->pool);
 	service_unref(s->service);
 	free(s);
@@ -184,7 +185,7 @@ int live_service_new(struct daemon *d, const struct service_config *config, uint
 	if (!s)
 		return -ENOMEM;
 	s->pool = (struct pool)POOL_INIT;
-	s->settings = config->settings;
+	s->settings = service_settings_ref(&config->settings);
 	s->brake_told = old && old->brake_told;
 	s->deserted_told = old && old->deserted_told;
 	s->service = old ? service_ref(old->service) : service_new(config->name, d->n_workers);

@@ -6,23 +6,8 @@
  */
 #include <errno.h>
 
+#include "held.h"
 #include "relay.h"
-
-static void receive(struct connection *c, unsigned direction)
-{
-	c->direction[direction].receiving = true;
-	c->direction[direction].starved = false;
-	ring_receive(c->splicer->ring, c->side[direction].fd,
-		     connection_token(c, TOKEN_RECEIVE + direction));
-}
-
-/* Goes on when a buffer is free again. */
-static void starve(struct connection *c, unsigned direction)
-{
-	c->direction[direction].starved = true;
-	list_unlink(&c->starved);
-	list_append(&c->splicer->starved, &c->starved);
-}
 
 static void send_held(struct connection *c, unsigned direction)
 {
@@ -34,16 +19,6 @@ static void send_held(struct connection *c, unsigned direction)
 	relay_send_began(c);
 }
 
-static void copy_release(struct connection *c, unsigned direction)
-{
-	struct direction *d = &c->direction[direction];
-
-	if (!d->holds)
-		return;
-	d->holds = false;
-	ring_buffer_return(c->splicer->ring, d->buffer);
-}
-
 static void copy_start(struct connection *c, unsigned direction)
 {
 	struct direction *d = &c->direction[direction];
@@ -51,33 +26,15 @@ static void copy_start(struct connection *c, unsigned direction)
 	if (d->holds)
 		send_held(c, direction);
 	else if (!d->receiving && !d->eof)
-		receive(c, direction);
+		held_receive(c, direction);
 }
 
 static void copy_received(struct connection *c, unsigned direction,
 			  const struct ring_completion *completion)
 {
-	struct direction *d = &c->direction[direction];
-	int result = completion->result;
-
-	if (result > 0) {
-		d->holds = true;
-		d->buffer = completion->buffer;
-		d->data = completion->data;
-		d->size = (uint32_t)result;
-		d->sent = 0;
-		/* Bytes for a backend that was lost wait for the next one. */
-		if (c->state == CONNECTION_ESTABLISHED)
-			send_held(c, direction);
-	} else if (result == 0) {
-		relay_eof(c, direction);
-	} else if (result == -ENOBUFS && !ring_has_buffers(c->splicer->ring)) {
-		starve(c, direction);
-	} else if (result == -ENOBUFS || result == -EINTR || result == -EAGAIN) {
-		receive(c, direction);
-	} else {
-		relay_source_failed(c, direction, -result);
-	}
+	/* Bytes for a backend that was lost wait for the next one. */
+	if (held_take(c, direction, completion) && c->state == CONNECTION_ESTABLISHED)
+		send_held(c, direction);
 }
 
 static void copy_sent(struct connection *c, unsigned direction,
@@ -100,8 +57,8 @@ static void copy_sent(struct connection *c, unsigned direction,
 		send_held(c, direction);
 		return;
 	}
-	copy_release(c, direction);
-	receive(c, direction);
+	held_release(c, direction);
+	held_receive(c, direction);
 	relay_send_ended(c, direction);
 }
 
@@ -110,5 +67,5 @@ const struct mover mover_copy = {
 	.start = copy_start,
 	.received = copy_received,
 	.sent = copy_sent,
-	.release = copy_release,
+	.release = held_release,
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <errno.h>
 
+#include "connecting.h"
 #include "relay.h"
 #include "socket.h"
 
@@ -57,6 +58,10 @@ void relay_eof(struct connection *c, unsigned direction)
 	const struct direction *back = &c->direction[other_side(direction)];
 
 	d->eof = true;
+	if (c->state == CONNECTION_PREFACE) {
+		connection_end(c, END_PREFACE_CLOSED);
+		return;
+	}
 	if (c->state != CONNECTION_ESTABLISHED)
 		return; /* passed on when the next backend has been found */
 	if (c->pending_reason != END_NONE) {

@@ -2,7 +2,7 @@
 #include <assert.h>
 #include <errno.h>
 
-#include "connection.h"
+#include "connecting.h"
 #include "relay.h"
 #include "splicer.h"
 
@@ -89,7 +89,7 @@ void splicer_complete(struct splicer *s, const struct ring_completion *completio
 		return;
 	}
 	if (kind == TOKEN_CONNECT)
-		connection_connected(c, completion->result);
+		connecting_done(c, completion->result);
 	else if (kind < TOKEN_SEND)
 		receive_completed(c, kind - TOKEN_RECEIVE, completion);
 	else if (kind < TOKEN_WATCH)
@@ -146,7 +146,7 @@ void splicer_leave_backend(struct splicer *s, const struct backend *backend, enu
 		if (!c || c->backend != backend || c->state == CONNECTION_ENDING)
 			continue;
 		if (c->connecting)
-			connection_abandon_connect(c);
+			connecting_abandon(c);
 		else if (reason == END_BACKEND_DOWN && connection_move(c))
 			continue;
 		else if (c->state == CONNECTION_ESTABLISHED && reason != END_NONE)
@@ -172,6 +172,7 @@ static void describe(const struct connection *c, struct connection_info *info)
 		.service = service_ref(c->service),
 		.backend = c->backend ? backend_ref(c->backend) : NULL,
 		.client = c->client,
+		.peer = c->peer,
 		.local = c->local,
 		.worker = c->splicer->worker,
 		.tries = c->n_tries,

@@ -41,7 +41,7 @@ static bool is_timeout(int error)
 
 static bool is_complete(const struct fake_socket *s)
 {
-	return s->fin && s->partner && s->partner->accepted == s->written;
+	return s->fin && s->partner && s->swallowed + s->partner->accepted == s->written;
 }
 
 /* What must have happened for a reason to be the right one. */
@@ -74,6 +74,15 @@ static void check_reason(const struct connection *c, const struct fake_socket *c
 	case END_LIFETIME:
 	case END_BACKEND_DOWN:
 	case END_STOPPED:
+		break;
+	case END_PREFACE_CLOSED:
+		assert_true(client->fin && !server);
+		break;
+	case END_PROXY_UNTRUSTED:
+	case END_PROXY_MISSING:
+	case END_PROXY_MALFORMED:
+	case END_PROXY_TIMEOUT:
+		assert_null(server);
 		break;
 	case END_IDLE:
 		assert_true(c->timeouts.idle > 0);
@@ -181,7 +190,7 @@ void bench_publish(struct bench *b, bool with_service)
 		struct snapshot_service *s = &snapshot->services[0];
 
 		s->service = service_ref(b->service);
-		s->settings = b->settings;
+		s->settings = service_settings_ref(&b->settings);
 		lb4_hash_key_init(&s->key, 1);
 		s->table = make_table(b);
 		assert_non_null(s->table);

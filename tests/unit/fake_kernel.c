@@ -134,6 +134,14 @@ void fake_write(struct fake_socket *s, uint64_t size)
 		s->written += size;
 }
 
+void fake_first(struct fake_socket *s, const void *first, size_t size, size_t swallowed)
+{
+	assert_int_equal(s->written, 0);
+	s->first = first;
+	s->n_first = size;
+	s->swallowed = swallowed;
+}
+
 void fake_fin(struct fake_socket *s)
 {
 	if (s->dead || s->closed || s->fin)
@@ -169,8 +177,9 @@ static void check_fin(const struct fake_socket *s)
 
 	fake_check(s->connected && from, "FIN to descriptor %d, which has no partner", s->fd);
 	fake_check(from->fin, "FIN to descriptor %d, though %d has not said it", s->fd, from->fd);
-	fake_check(s->accepted == from->written, "FIN to descriptor %d after %llu of %llu bytes",
-		   s->fd, (unsigned long long)s->accepted, (unsigned long long)from->written);
+	fake_check(from->swallowed + s->accepted == from->written,
+		   "FIN to descriptor %d after %llu of %llu bytes", s->fd,
+		   (unsigned long long)s->accepted, (unsigned long long)from->written);
 }
 
 static void close_socket(struct fake_socket *s)
@@ -245,6 +254,20 @@ int socket_accept_pending(int fd)
 	if (client)
 		return client->fd;
 	return listener->n_arrived ? fake.new_error : -EAGAIN;
+}
+
+int socket_send(int fd, const void *data, size_t size)
+{
+	struct fake_socket *s = fake_find(fd);
+	int r = take_error(&fake.send_error);
+
+	fake_check(s->connected && s->accepted == 0, "a header to descriptor %d comes late", fd);
+	if (r < 0)
+		return r;
+	fake_check(s->n_sent + size <= sizeof(s->sent), "descriptor %d is sent too much", fd);
+	memcpy(s->sent + s->n_sent, data, size);
+	s->n_sent += size;
+	return 0;
 }
 
 void socket_shutdown(int fd)

@@ -11,6 +11,7 @@
  * - an operation is started on an open, connected socket only; no two pending ones share a token
  * - no descriptor is closed under a pending operation, each is closed once
  * - a receive buffer is returned once, and not while a send reads from it
+ * - socket_send() comes before any byte, and is kept for the test to look at
  * - bytes arrive in order, once, and only from the socket's partner; a client that heard from one
  *   backend, or was heard by it, meets no other
  * - FIN is said only when the other side has said it and every byte before it was taken over
@@ -53,6 +54,9 @@ struct fake_socket {
 
 	/* From the peer: */
 	uint64_t written, read;
+	const uint8_t *first; /* its first bytes, in the place of fake_byte() … */
+	size_t n_first;
+	size_t swallowed; /* … of which the splicer takes so many for itself */
 	bool fin;
 	bool dead; /* RST, or TCP gave up … */
 	int cause; /* … and why, a positive errno */
@@ -61,6 +65,8 @@ struct fake_socket {
 	/* To the peer: */
 	uint64_t accepted, room; /* bytes taken, and how many more can be */
 	bool shut;		 /* FIN was said */
+	uint8_t sent[512];	 /* by socket_send() */
+	size_t n_sent;
 
 	unsigned n_events; /* changes of its state, which a watch tells each */
 
@@ -92,6 +98,8 @@ struct fake_kernel {
 	int new_error;	    /* … with this, -EMFILE at first */
 	int tune_error;	    /* of the next socket_tune() of a socket of ours */
 	int client_error;   /* of the next socket_peer(), socket_local() or tune of a client's */
+	int send_error;	    /* of the next socket_send() */
+	bool roomy;	    /* receive buffers have room behind their bytes, as the kernel's */
 	enum fake_race race;
 	bool newest_first; /* of the operations that can complete, not the oldest */
 	bool chaos;	   /* random order, delays, partial sends and passing errors */
@@ -124,6 +132,8 @@ struct fake_socket *fake_listener(void);
 
 /* What a peer does. On a dead or closed socket nothing happens. */
 void fake_write(struct fake_socket *s, uint64_t size);
+/* The first that the peer writes is `first`, which must stay; it is written by fake_write(). */
+void fake_first(struct fake_socket *s, const void *first, size_t size, size_t swallowed);
 void fake_fin(struct fake_socket *s);
 void fake_rst(struct fake_socket *s);
 void fake_die(struct fake_socket *s, int error);

@@ -104,8 +104,9 @@ void ring_send(struct ring *r, int fd, const void *data, size_t size, uint64_t t
 	submit(r, FAKE_SEND, fd, data, size, token);
 }
 
-void ring_receive(struct ring *r, int fd, uint64_t token)
+void ring_receive(struct ring *r, int fd, size_t size, uint64_t token)
 {
+	assert_int_equal(size, RING_BUFFER_SIZE);
 	submit(r, FAKE_RECEIVE, fd, NULL, 0, token);
 }
 

@@ -88,10 +88,13 @@ void ring_accept(struct ring *r, int fd, bool multishot, uint64_t token)
 	op->multishot = multishot;
 }
 
-void ring_receive(struct ring *r, int fd, uint64_t token)
+void ring_receive(struct ring *r, int fd, size_t size, uint64_t token)
 {
+	struct fake_op *op = op_start(FAKE_RECEIVE, fd, token);
+
 	(void)r;
-	op_start(FAKE_RECEIVE, fd, token);
+	fake_check(size > 0 && size <= RING_BUFFER_SIZE, "a receive of %zu bytes", size);
+	op->size = size;
 }
 
 /* The buffer that holds `data`, or -1. */
@@ -194,7 +197,7 @@ static bool run_receive(struct fake_op *op)
 		return true;
 	}
 	if (n > 0) {
-		n = n < RING_BUFFER_SIZE ? n : RING_BUFFER_SIZE;
+		n = n < op->size ? n : op->size;
 		if (fake.chaos && fake_chance(30))
 			n = 1 + fake_random((uint32_t)n);
 		op->from = s->read;
@@ -209,16 +212,21 @@ static bool run_receive(struct fake_op *op)
 	return true;
 }
 
+static uint8_t peer_byte(const struct fake_socket *s, uint64_t offset)
+{
+	return offset < s->n_first ? s->first[offset] : fake_byte(s->fd, offset);
+}
+
 /* Takes over `n` bytes, which have to be the partner's next. */
 static void accept_bytes(struct fake_op *op, uint64_t n)
 {
 	struct fake_socket *s = op->socket, *from = s->partner;
 
 	fake_check(from, "descriptor %d has no partner", s->fd);
-	fake_check(s->accepted + n <= from->read, "descriptor %d got more than was received",
-		   s->fd);
+	fake_check(from->swallowed + s->accepted + n <= from->read,
+		   "descriptor %d got more than was received", s->fd);
 	for (uint64_t i = 0; i < n; i++)
-		fake_check(op->data[i] == fake_byte(from->fd, s->accepted + i),
+		fake_check(op->data[i] == peer_byte(from, from->swallowed + s->accepted + i),
 			   "byte %llu to descriptor %d is wrong",
 			   (unsigned long long)(s->accepted + i), s->fd);
 	s->accepted += n;
@@ -380,18 +388,19 @@ int ring_wait(struct ring *r, nsec_t deadline)
 	return 0;
 }
 
-/* Exactly as large as its bytes, so that a sanitizer sees who reads on. */
+/* Exactly as large as its bytes, so that a sanitizer sees who reads on; or with room for more. */
 static void hand_out(const struct fake_op *op, struct ring_completion *ret)
 {
 	uint16_t i = 0;
-	uint8_t *data = malloc((size_t)op->result);
+	size_t size = fake.roomy ? RING_BUFFER_SIZE : (size_t)op->result;
+	uint8_t *data = malloc(size);
 
 	assert_non_null(data);
 	while (fake.buffers[i].data)
 		i++;
 	for (int n = 0; n < op->result; n++)
-		data[n] = fake_byte(op->socket->fd, op->from + (uint64_t)n);
-	fake.buffers[i] = (struct fake_buffer){data, (size_t)op->result};
+		data[n] = peer_byte(op->socket, op->from + (uint64_t)n);
+	fake.buffers[i] = (struct fake_buffer){data, size};
 	fake.n_filled--;
 	fake.n_out++;
 	ret->data = data;

@@ -43,7 +43,7 @@ static void receives_sends_and_sees_the_end(void **state)
 	pair(fds);
 	assert_int_equal(ring_open(8, 64, &r), 0);
 
-	ring_receive(r, fds[0], TOKEN_A);
+	ring_receive(r, fds[0], RING_BUFFER_SIZE, TOKEN_A);
 	ring_send(r, fds[1], "hello", 5, TOKEN_B);
 	for (int i = 0; i < 2; i++) {
 		c = completion(r);
@@ -54,7 +54,7 @@ static void receives_sends_and_sees_the_end(void **state)
 		ring_buffer_return(r, c.buffer);
 	}
 
-	ring_receive(r, fds[0], TOKEN_A);
+	ring_receive(r, fds[0], RING_BUFFER_SIZE, TOKEN_A);
 	close(fds[1]);
 	c = completion(r);
 	assert_int_equal(c.result, 0);
@@ -74,7 +74,7 @@ static void cancels(void **state)
 	(void)state;
 	pair(fds);
 	assert_int_equal(ring_open(8, 64, &r), 0);
-	ring_receive(r, fds[0], TOKEN_A);
+	ring_receive(r, fds[0], RING_BUFFER_SIZE, TOKEN_A);
 	ring_poll(r, fds[0], POLLIN, TOKEN_B);
 	ring_cancel(r, TOKEN_A);
 	c = completion(r);
@@ -108,12 +108,12 @@ static void a_burst_gets_more_buffers(void **state)
 	for (int i = 0; i < N; i++) {
 		pair(fds[i]);
 		assert_int_equal(write(fds[i][1], &i, sizeof(i)), sizeof(i));
-		ring_receive(r, fds[i][0], (uint64_t)i + 1);
+		ring_receive(r, fds[i][0], RING_BUFFER_SIZE, (uint64_t)i + 1);
 	}
 	while (n < N) {
 		c = completion(r);
 		if (c.result == -ENOBUFS) {
-			ring_receive(r, fds[c.token - 1][0], c.token);
+			ring_receive(r, fds[c.token - 1][0], RING_BUFFER_SIZE, c.token);
 			continue;
 		}
 		assert_int_equal(c.result, sizeof(int));
@@ -149,12 +149,12 @@ static void supply_follows_the_load(void **state)
 	for (int i = 0; i < N; i++) {
 		pair(fds[i]);
 		assert_int_equal(write(fds[i][1], &i, sizeof(i)), sizeof(i));
-		ring_receive(r, fds[i][0], (uint64_t)i + 1);
+		ring_receive(r, fds[i][0], RING_BUFFER_SIZE, (uint64_t)i + 1);
 	}
 	while (n < N) {
 		c = completion(r);
 		if (c.result == -ENOBUFS) {
-			ring_receive(r, fds[c.token - 1][0], c.token);
+			ring_receive(r, fds[c.token - 1][0], RING_BUFFER_SIZE, c.token);
 			continue;
 		}
 		n++;
@@ -210,7 +210,7 @@ static void accepts_and_connects(void **state)
 
 	/* A watch sees the RST, also behind a FIN. */
 	socket_shutdown(accepted);
-	ring_receive(r, client, TOKEN_B);
+	ring_receive(r, client, RING_BUFFER_SIZE, TOKEN_B);
 	assert_int_equal(completion(r).result, 0);
 	ring_watch(r, client, TOKEN_C);
 	assert_int_equal(ring_wait(r, 0), 0);

@@ -20,11 +20,12 @@ static const struct {
 	const struct section *section;
 	const char *heading;
 } headings[] = {
-	{&schema_file, ".Ss The file\n"},    {&schema_admin, ".Ss admin\n"},
-	{&schema_log, ".Ss log\n"},	     {&schema_service, ".Ss Services\n"},
-	{&schema_backend, ".Ss Backends\n"}, {&schema_hash, ".Ss hash\n"},
-	{&schema_source, ".Ss source\n"},    {&schema_check, ".Ss check\n"},
-	{&schema_passive, ".Ss passive\n"},  {&schema_keepalive, ".Ss keepalive\n"},
+	{&schema_file, ".Ss The file\n"},     {&schema_admin, ".Ss admin\n"},
+	{&schema_log, ".Ss log\n"},	      {&schema_service, ".Ss Services\n"},
+	{&schema_backend, ".Ss Backends\n"},  {&schema_hash, ".Ss hash\n"},
+	{&schema_source, ".Ss source\n"},     {&schema_check, ".Ss check\n"},
+	{&schema_passive, ".Ss passive\n"},   {&schema_keepalive, ".Ss keepalive\n"},
+	{&schema_proxy_in, ".Ss proxy_in\n"},
 };
 
 static void table_agrees_with_itself(void **state)
@@ -248,8 +249,9 @@ static void manual_example_parses(void **state)
 static void example_is_complete(void **state)
 {
 	static const struct section *const sections[] = {
-		&schema_file,	&schema_admin,	 &schema_log,	    &schema_service,
-		&schema_source, &schema_passive, &schema_keepalive, &schema_backend,
+		&schema_file,	   &schema_admin,   &schema_log,
+		&schema_service,   &schema_source,  &schema_passive,
+		&schema_keepalive, &schema_backend, &schema_proxy_in,
 	};
 	size_t size;
 	char *example = read_file(EXAMPLE, &size);

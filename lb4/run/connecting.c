@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Finding a backend that takes the connection: candidates one after the other, until one is
+ * connected, and again when that one is lost before it exchanged a byte.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "connecting.h"
+#include "proxy_header.h"
+#include "relay.h"
+#include "socket.h"
+
+/*
+ * When every candidate has failed and tries are left, a restarting backend gets this much time; and
+ * this often a connection without a descriptor looks for one.
+ */
+#define RETRY_PAUSE (250 * NSEC_PER_MSEC)
+
+static void close_server(struct connection *c)
+{
+	socket_reset(c->side[SERVER].fd);
+	c->side[SERVER].fd = -1;
+	connection_leave_backend(c);
+}
+
+/* Evidence against the backend, when the error speaks of it and not of us. */
+static void report_evidence(struct connection *c, int error)
+{
+	struct backend_counters *counters = connection_backend_counters(c);
+	uint64_t n;
+
+	c->last_error = error;
+	backend_unref(c->last_failed);
+	c->last_failed = backend_ref(c->backend);
+	if (error != ECONNREFUSED && error != ETIMEDOUT && error != EHOSTUNREACH &&
+	    error != ECONNRESET && error != EPIPE && error != EHOSTDOWN)
+		return;
+	n = counter_read(counters->consecutive_failures) + 1;
+	atomic_store_explicit(&counters->consecutive_failures, n, memory_order_relaxed);
+	c->splicer->events->on_passive(c->splicer, c->backend, n, error);
+}
+
+/*
+ * No descriptor: waits, within the budget, until another connection of this worker ends. Others may
+ * make room too, so it also looks again by itself.
+ */
+static void wait_for_descriptor(struct connection *c, int error)
+{
+	nsec_t again = nsec_add(c->splicer->now, RETRY_PAUSE);
+
+	c->last_error = error;
+	c->last_failed = backend_unref(c->last_failed);
+	c->timeouts.connect_by = again < c->timeouts.budget_by ? again : c->timeouts.budget_by;
+	list_append(&c->splicer->waiting, &c->waiting);
+	connection_arm(c);
+}
+
+static void connect_begin(struct connection *c, const struct snapshot_service *service,
+			  struct backend *backend)
+{
+	struct splicer *s = c->splicer;
+	int r;
+
+	if (!timeouts_connecting(&c->timeouts, &service->settings, s->now)) {
+		connection_end(c, END_CONNECT_FAILED);
+		return;
+	}
+	r = socket_new(&backend->address, &c->side[SERVER].fd);
+	if (r == -EMFILE || r == -ENFILE || r == -ENOBUFS || r == -ENOMEM) {
+		wait_for_descriptor(c, -r);
+		return;
+	}
+	c->backend = backend_ref(backend);
+	c->tried[c->n_tried++] = backend;
+	if (c->n_tries++ > 0)
+		counter_add(connection_service_counters(c)->retries, 1);
+	if (r >= 0)
+		r = socket_tune(c->side[SERVER].fd, &service->settings);
+	if (r < 0) {
+		c->last_error = -r;
+		connection_end(c, END_INTERNAL);
+		return;
+	}
+	counter_add(connection_backend_counters(c)->connections, 1);
+	c->proxy_out = service->settings.proxy_out;
+	c->connecting = true;
+	c->timed_out = c->abandoned = false;
+	c->connect_started = s->now;
+	ring_connect(s->ring, c->side[SERVER].fd, &backend->sockaddr, backend->sockaddr_length,
+		     connection_token(c, TOKEN_CONNECT));
+	connection_arm(c);
+}
+
+/* Everyone was tried; begins another round after a pause, when tries and budget are left. */
+static void pause_before_next_round(struct connection *c)
+{
+	nsec_t next = nsec_add(c->splicer->now, RETRY_PAUSE);
+
+	if (c->n_tried == 0 || next >= c->timeouts.budget_by) {
+		connection_end(c, c->n_tries ? END_CONNECT_FAILED : END_NO_BACKEND);
+		return;
+	}
+	c->n_tried = 0;
+	c->paused = true;
+	c->timeouts.connect_by = next;
+	connection_arm(c);
+}
+
+/* The members of the service's present table that this round has tried. */
+static size_t tried_members(const struct connection *c, const struct snapshot_service *service,
+			    uint16_t *members)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n_tried; i++)
+		for (size_t j = 0; j < service->n_backends; j++)
+			if (service->backends[j] == c->tried[i])
+				members[n++] = (uint16_t)j;
+	return n;
+}
+
+void connecting_begin(struct connection *c)
+{
+	const struct snapshot_service *service = snapshot_find(c->splicer->snapshot, c->service);
+	uint16_t tried[TRIES_MAX];
+	uint16_t member;
+
+	c->state = CONNECTION_CONNECTING;
+	if (!service) {
+		connection_end(c, END_NO_BACKEND); /* the service was removed meanwhile */
+		return;
+	}
+	if (c->n_tries >= service->settings.tries || c->n_tries >= TRIES_MAX) {
+		connection_end(c, END_CONNECT_FAILED);
+		return;
+	}
+	member = pool_table_choose(service->table,
+				   snapshot_service_slot(service, &c->client, &c->local), tried,
+				   tried_members(c, service, tried));
+	if (member == MAGLEV_NONE) {
+		pause_before_next_round(c);
+		return;
+	}
+	connect_begin(c, service, service->backends[member]);
+}
+
+/* Looks again for a descriptor and, since that may have taken long, for a backend. */
+static void resume(struct connection *c)
+{
+	list_unlink(&c->waiting);
+	if (c->splicer->now >= c->timeouts.budget_by)
+		connection_end(c, END_RESOURCES);
+	else
+		connecting_begin(c);
+}
+
+/* Descriptors have become free: who waits longest comes first. */
+void connecting_wake(struct splicer *s)
+{
+	if (s->waking)
+		return; /* one that was woken has ended: the loop below goes on */
+	s->waking = true;
+	while (!list_empty(&s->waiting)) {
+		struct list *first = s->waiting.next;
+
+		resume(container_of(first, struct connection, waiting));
+		if (s->waiting.prev == first)
+			break; /* it waits again, as the last */
+	}
+	s->waking = false;
+}
+
+/* Tells the backend who the client is, before any byte of the client's. */
+static int introduce(struct connection *c)
+{
+	uint8_t header[PROXY_HEADER_SIZE_MAX];
+	char id[24];
+	struct proxy_header h = {
+		.version = c->proxy_out,
+		.has_addresses = true,
+		.source = c->client,
+		.destination = c->destination,
+		.unique_id = (const uint8_t *)id,
+	};
+
+	if (c->proxy_out == PROXY_NONE)
+		return 0;
+	h.unique_id_size = (size_t)snprintf(id, sizeof(id), "%" PRIu64, connection_id(c));
+	return socket_send(c->side[SERVER].fd, header, proxy_header_print(&h, header));
+}
+
+static void established(struct connection *c)
+{
+	struct splicer *s = c->splicer;
+	int r;
+
+	c->state = CONNECTION_ESTABLISHED;
+	c->connect_took = s->now - c->connect_started;
+	counter_add(connection_backend_counters(c)->active, 1);
+	counter_add(connection_backend_counters(c)->connects, 1);
+	counter_add(connection_backend_counters(c)->connect_nsec, c->connect_took);
+	timeouts_established(&c->timeouts, s->now);
+	connection_arm(c);
+	r = introduce(c);
+	if (r == 0)
+		relay_start(c);
+	else if (!connection_lose_backend(c, -r))
+		connection_end(c, END_SERVER_RESET);
+}
+
+void connecting_done(struct connection *c, int result)
+{
+	c->connecting = false;
+	if (c->state == CONNECTION_ENDING) {
+		connection_finish(c);
+		return;
+	}
+	if (result == 0 && !c->abandoned) {
+		established(c);
+		return;
+	}
+	if (c->abandoned) {
+		/* Taken from it: no try, and nobody's fault. */
+		c->n_tries--;
+		c->n_tried--;
+	} else {
+		counter_add(connection_backend_counters(c)->connect_failures, 1);
+		report_evidence(c, result == -ECANCELED ? ETIMEDOUT : -result);
+	}
+	close_server(c);
+	connecting_begin(c);
+}
+
+/* No byte was exchanged with the backend, and there is time to find another. */
+static bool may_move(const struct connection *c)
+{
+	if (c->state != CONNECTION_ESTABLISHED)
+		return false;
+	if (c->direction[CLIENT].bytes || c->direction[SERVER].bytes || c->direction[SERVER].holds)
+		return false;
+	if (c->direction[SERVER].finished)
+		return false; /* the FIN was passed on: the client has heard from this backend */
+	if (c->pending_reason != END_NONE)
+		return false; /* the client is dead */
+	/* Else it was open for long: the next one would say the same. */
+	return c->splicer->now < c->timeouts.budget_by;
+}
+
+bool connection_move(struct connection *c)
+{
+	struct ring *ring = c->splicer->ring;
+
+	if (!may_move(c))
+		return false;
+	c->state = CONNECTION_LOST;
+	c->moving = true;
+	if (c->direction[SERVER].receiving)
+		ring_cancel(ring, connection_token(c, TOKEN_RECEIVE + SERVER));
+	if (c->direction[CLIENT].sending)
+		ring_cancel(ring, connection_token(c, TOKEN_SEND + CLIENT));
+	if (c->side[SERVER].watching)
+		ring_cancel(ring, connection_token(c, TOKEN_WATCH + SERVER));
+	connection_lost_step(c);
+	return true;
+}
+
+bool connection_lose_backend(struct connection *c, int error)
+{
+	if ((error != ECONNRESET && error != EPIPE) || !may_move(c))
+		return false;
+	c->state = CONNECTION_LOST;
+	c->moving = false;
+	c->last_error = error;
+	connection_lost_step(c);
+	return true;
+}
+
+void connection_lost_step(struct connection *c)
+{
+	if (c->state != CONNECTION_LOST || connection_server_is_busy(c))
+		return;
+	/* A send that was under way was taken after all, or a receive brought the last words. */
+	if (c->direction[CLIENT].bytes || c->direction[SERVER].holds) {
+		c->state = CONNECTION_ESTABLISHED;
+		if (c->moving)
+			connection_end(c, END_BACKEND_DOWN);
+		else
+			relay_server_died(c, c->last_error);
+		return;
+	}
+	if (!c->moving) {
+		counter_add(connection_backend_counters(c)->instant_resets, 1);
+		report_evidence(c, c->last_error);
+	}
+	close_server(c);
+	c->timeouts.established = false;
+	c->direction[SERVER] = (struct direction){.mover = c->direction[SERVER].mover};
+	c->direction[CLIENT].finished = false;
+	connecting_begin(c);
+}
+
+void connecting_abandon(struct connection *c)
+{
+	if (!c->connecting || c->abandoned)
+		return;
+	c->abandoned = true;
+	ring_cancel(c->splicer->ring, connection_token(c, TOKEN_CONNECT));
+}
+
+void connecting_expire(struct connection *c)
+{
+	c->timeouts.connect_by = NSEC_NEVER;
+	if (c->paused) {
+		c->paused = false;
+		connecting_begin(c);
+	} else if (!list_empty(&c->waiting)) {
+		resume(c);
+	} else if (c->connecting && !c->timed_out) {
+		c->timed_out = true;
+		ring_cancel(c->splicer->ring, connection_token(c, TOKEN_CONNECT));
+	}
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "held.h"
+#include "relay.h"
+
+void held_receive(struct connection *c, unsigned direction)
+{
+	struct direction *d = &c->direction[direction];
+
+	d->receiving = true;
+	d->starved = false;
+	ring_receive(c->splicer->ring, c->side[direction].fd,
+		     RING_BUFFER_SIZE - (d->holds ? d->size : 0),
+		     connection_token(c, TOKEN_RECEIVE + direction));
+}
+
+/* Goes on when a buffer is free again. */
+static void starve(struct connection *c, unsigned direction)
+{
+	c->direction[direction].starved = true;
+	list_unlink(&c->starved);
+	list_append(&c->splicer->starved, &c->starved);
+}
+
+static void take(struct connection *c, struct direction *d,
+		 const struct ring_completion *completion)
+{
+	uint32_t size = (uint32_t)completion->result;
+
+	if (!d->holds) {
+		d->holds = true;
+		d->buffer = completion->buffer;
+		d->data = completion->data;
+		d->size = size;
+		d->sent = 0;
+		return;
+	}
+	assert(d->size + size <= RING_BUFFER_SIZE);
+	memcpy(d->data + d->size, completion->data, size);
+	d->size += size;
+	ring_buffer_return(c->splicer->ring, completion->buffer);
+}
+
+bool held_take(struct connection *c, unsigned direction, const struct ring_completion *completion)
+{
+	int result = completion->result;
+
+	if (result > 0) {
+		take(c, &c->direction[direction], completion);
+		return true;
+	}
+	if (result == 0)
+		relay_eof(c, direction);
+	else if (result == -ENOBUFS && !ring_has_buffers(c->splicer->ring))
+		starve(c, direction);
+	else if (result == -ENOBUFS || result == -EINTR || result == -EAGAIN)
+		held_receive(c, direction);
+	else
+		relay_source_failed(c, direction, -result);
+	return false;
+}
+
+void held_release(struct connection *c, unsigned direction)
+{
+	struct direction *d = &c->direction[direction];
+
+	if (!d->holds)
+		return;
+	d->holds = false;
+	ring_buffer_return(c->splicer->ring, d->buffer);
+}
+
+void held_consume(struct connection *c, unsigned direction, uint32_t size)
+{
+	struct direction *d = &c->direction[direction];
+
+	assert(size <= held_size(d));
+	d->sent += size;
+	if (d->holds && d->sent == d->size)
+		held_release(c, direction);
+}
