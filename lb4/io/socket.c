@@ -97,6 +97,27 @@ int socket_tune(int fd, const struct service_settings *s)
 	return r;
 }
 
+int socket_bind_source(int fd, const struct address *source, bool foreign)
+{
+	bool ipv4 = source->family == ADDRESS_IPV4;
+	struct sockaddr_storage sa;
+	socklen_t length = address_to_sockaddr(source, &sa);
+	int r = 0;
+
+	if (foreign)
+		r = ipv4 ? set_int(fd, IPPROTO_IP, IP_TRANSPARENT, 1)
+			 : set_int(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, 1);
+	else if (!ipv4) /* IPv6 does not ask the routes whether a range is ours */
+		r = set_int(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1);
+
+	/* The port is chosen by connect(2), which may use one towards several backends. */
+	if (r >= 0)
+		r = set_int(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+	if (r < 0)
+		return r;
+	return bind(fd, (struct sockaddr *)&sa, length) < 0 ? -errno : 0;
+}
+
 static int name_of(int fd, int (*get)(int, struct sockaddr *, socklen_t *), struct address *ret)
 {
 	struct sockaddr_storage sa;

@@ -26,6 +26,13 @@ int socket_new(const struct address *address, int *ret_fd);
 /* TCP_NODELAY, keepalive and TCP_USER_TIMEOUT as the service says. -errno of the first that fails. */
 int socket_tune(int fd, const struct service_settings *settings);
 
+/*
+ * Makes a socket of socket_new() connect from `source`, whose port is left to the kernel (port 0).
+ * With `foreign` the address may be anybody's (IP_TRANSPARENT). -EADDRNOTAVAIL when the address is
+ * not of this machine, -EPERM without CAP_NET_ADMIN for a foreign one.
+ */
+int socket_bind_source(int fd, const struct address *source, bool foreign);
+
 /* The two ends of an accepted connection. -errno; -ENOTCONN when it is gone already. */
 int socket_peer(int fd, struct address *ret);
 int socket_local(int fd, struct address *ret);

@@ -46,12 +46,14 @@ void backend_config_deinit(struct backend_config *b)
 struct service_settings service_settings_ref(const struct service_settings *s)
 {
 	prefix_list_ref(s->proxy_from);
+	prefix_list_ref(s->source_addresses);
 	return *s;
 }
 
 void service_settings_unref(struct service_settings *s)
 {
 	prefix_list_unref(s->proxy_from);
+	prefix_list_unref(s->source_addresses);
 	*s = (struct service_settings){};
 }
 

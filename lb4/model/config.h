@@ -99,6 +99,11 @@ struct service_settings {
 	nsec_t proxy_timeout;	      /* for the header to come; default 3s */
 	enum proxy_version proxy_out; /* the header that backends get; default none */
 
+	/* What backends are connected from: an address of the list (counted, as above), the client's
+	 * own, or what the kernel chooses. */
+	struct prefix_list *source_addresses;
+	bool transparent;
+
 	nsec_t keepalive_idle;	   /* 0: keepalive off; default 60s */
 	nsec_t keepalive_interval; /* default 10s */
 	unsigned keepalive_count;  /* default 6 */

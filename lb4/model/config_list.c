@@ -138,8 +138,8 @@ static bool is_new(const struct setting *s, const struct yaml_node *n,
 bool value_read_prefixes(const struct setting *s, const struct yaml_node *n, void *target,
 			 struct faults *faults)
 {
-	struct prefix_list **into =
-		(struct prefix_list **)(void *)((char *)target + s->into.offset);
+	struct field field = s->words ? s->also_into : s->into;
+	struct prefix_list **into = (struct prefix_list **)(void *)((char *)target + field.offset);
 	struct prefix_list *list;
 	bool good = true;
 	size_t i = 0;

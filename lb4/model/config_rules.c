@@ -4,6 +4,7 @@
 
 #include "config_read.h"
 #include "config_value.h"
+#include "source_address.h"
 #include "text.h"
 
 static const struct given *find_given(const struct reading *reading, const char *key)
@@ -196,12 +197,46 @@ static bool rule_shares(struct reader *r, const struct reading *reading)
 	return true;
 }
 
+/* Each backend must be reachable from one of the source addresses. */
+static bool rule_source_addresses(struct reader *r, const struct reading *reading)
+{
+	const struct service_config *service = reading->target;
+	const struct prefix_list *list = service->settings.source_addresses;
+	const struct given *given = find_given(reading, "source_address");
+	char text[PREFIX_TEXT_MAX];
+
+	for (size_t i = 0; list && i < list->n; i++) {
+		if (list->items[i].bits >= 112)
+			continue;
+		faults_add(r->faults, given->value->line, given->value->column,
+			   "source_address: %s are more than %u addresses",
+			   prefix_print(&list->items[i], text), SOURCE_RANGE_MAX);
+		faults_hint(r->faults, "name a smaller range of addresses of this machine");
+		return false;
+	}
+	for (size_t i = 0; list && i < service->n_backends && i < r->backends.n; i++) {
+		const struct backend_config *b = &service->backends[i];
+		const struct yaml_node *n = r->backends.items[i].node;
+
+		if (source_address_count(list, b->address.family) > 0)
+			continue;
+		faults_add(r->faults, n->line, n->column,
+			   "backend \"%s\": source_address has no %s address to reach it from",
+			   b->name, b->address.family == ADDRESS_IPV4 ? "IPv4" : "IPv6");
+		faults_hint(r->faults, "add one of that family to source_address");
+		return false;
+	}
+	return true;
+}
+
 static bool rule_service(struct reader *r, const struct reading *reading)
 {
 	bool good = rule_backend_addresses(r);
 
 	if (find_given(reading, "backends")->good)
 		good &= rule_shares(r, reading);
+	if (find_given(reading, "source_address")->good)
+		good &= rule_source_addresses(r, reading);
 	return good;
 }
 

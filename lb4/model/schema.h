@@ -59,8 +59,9 @@ struct setting {
 	const char *(*refuse)(
 		const char *text); /* of a text or each of several: why not, or NULL */
 	const struct section *section;
-	uint16_t base;		/* where the section's struct begins */
-	struct field also_into; /* of bytes: how many; of a range: its end */
+	uint16_t base; /* where the section's struct begins */
+	struct field
+		also_into; /* of bytes: how many; of a range: its end; of a list with words: it */
 };
 
 struct section {

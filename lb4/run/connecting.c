@@ -11,6 +11,7 @@
 #include "proxy_header.h"
 #include "relay.h"
 #include "socket.h"
+#include "source_address.h"
 
 /*
  * When every candidate has failed and tries are left, a restarting backend gets this much time; and
@@ -57,6 +58,34 @@ static void wait_for_descriptor(struct connection *c, int error)
 	connection_arm(c);
 }
 
+/* The connect failed, or could not even begin: the next candidate's turn. */
+static void connect_failed(struct connection *c, int error)
+{
+	counter_add(connection_backend_counters(c)->connect_failures, 1);
+	report_evidence(c, error);
+	close_server(c);
+	connecting_begin(c);
+}
+
+/* Nothing is bound where the kernel may choose, or where the families differ. */
+static int bind_source(struct connection *c, const struct service_settings *settings)
+{
+	enum address_family family = c->backend->address.family;
+	struct address source;
+
+	if (settings->transparent && c->client.family == family) {
+		source = c->client;
+		source.port = 0;
+		return socket_bind_source(c->side[SERVER].fd, &source, true);
+	}
+	if (source_address_pick(settings->source_addresses, family, c->splicer->n_sources,
+				&source)) {
+		c->splicer->n_sources++;
+		return socket_bind_source(c->side[SERVER].fd, &source, false);
+	}
+	return 0;
+}
+
 static void connect_begin(struct connection *c, const struct snapshot_service *service,
 			  struct backend *backend)
 {
@@ -84,6 +113,11 @@ static void connect_begin(struct connection *c, const struct snapshot_service *s
 		return;
 	}
 	counter_add(connection_backend_counters(c)->connections, 1);
+	r = bind_source(c, &service->settings);
+	if (r < 0) {
+		connect_failed(c, -r);
+		return;
+	}
 	c->proxy_out = service->settings.proxy_out;
 	c->connecting = true;
 	c->timed_out = c->abandoned = false;
@@ -221,14 +255,13 @@ void connecting_done(struct connection *c, int result)
 		established(c);
 		return;
 	}
-	if (c->abandoned) {
-		/* Taken from it: no try, and nobody's fault. */
-		c->n_tries--;
-		c->n_tried--;
-	} else {
-		counter_add(connection_backend_counters(c)->connect_failures, 1);
-		report_evidence(c, result == -ECANCELED ? ETIMEDOUT : -result);
+	if (!c->abandoned) {
+		connect_failed(c, result == -ECANCELED ? ETIMEDOUT : -result);
+		return;
 	}
+	/* Taken from it: no try, and nobody's fault. */
+	c->n_tries--;
+	c->n_tried--;
 	close_server(c);
 	connecting_begin(c);
 }

@@ -127,6 +127,10 @@ static json_t *show_settings(const struct service_settings *s)
 	control_put(&o, "passive", show_passive(&s->passive));
 	control_put(&o, "keepalive", show_keepalive(s));
 	control_put(&o, "proxy_in", show_proxy_in(s));
+	control_put(&o, "source_address",
+		    s->transparent	  ? json_string("transparent")
+		    : s->source_addresses ? control_prefixes(s->source_addresses)
+					  : json_string("auto"));
 	control_put(&o, "proxy_out", json_string(proxy_version_name(s->proxy_out)));
 	return o;
 }

@@ -14,6 +14,7 @@
 #include "daemon_private.h"
 #include "log.h"
 #include "socket.h"
+#include "source_check.h"
 #include "worker.h"
 
 struct staged {
@@ -153,8 +154,10 @@ static int stage(struct daemon *d, struct staged *staged, char **ret_error)
 	for (size_t i = 0; i < config->n_services; i++) {
 		const struct service_config *c = &config->services[i];
 		struct live_service *old = daemon_find_service(d, c->name);
-		int r = live_service_new(d, c, config->seed, old, &staged->services[i]);
+		int r = source_check(c, ret_error);
 
+		if (r >= 0)
+			r = live_service_new(d, c, config->seed, old, &staged->services[i]);
 		if (r < 0)
 			return r;
 		staged->n_services++;

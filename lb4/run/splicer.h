@@ -40,6 +40,7 @@ struct splicer {
 	struct heap timers;
 	struct list waiting; /* connections that found no descriptor for their backend's side */
 	bool waking;	     /* they are being given another chance */
+	uint64_t n_sources;  /* source addresses taken in turn */
 	struct list starved; /* connections that found all receive buffers in use */
 	const struct splicer_events *events;
 };

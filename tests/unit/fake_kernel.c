@@ -217,6 +217,16 @@ int socket_tune(int fd, const struct service_settings *settings)
 	return take_error(s->ours ? &fake.tune_error : &fake.client_error);
 }
 
+int socket_bind_source(int fd, const struct address *source, bool foreign)
+{
+	struct fake_socket *s = fake_find(fd);
+
+	fake_check(s->ours && source->port == 0, "descriptor %d is bound", fd);
+	s->source = *source;
+	s->foreign = foreign;
+	return take_error(&fake.bind_error);
+}
+
 int socket_peer(int fd, struct address *ret)
 {
 	struct fake_socket *s = fake_find(fd);

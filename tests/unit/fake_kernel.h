@@ -50,6 +50,9 @@ struct fake_socket {
 	bool busy[FAKE_KINDS];
 	int inject[FAKE_KINDS]; /* the next operation of the kind completes with this, if not 0 */
 	struct address peer;
+	struct address source; /* that it was bound to, and … */
+	bool foreign;	       /* … whether as anybody's */
+
 	struct fake_socket *partner; /* whose bytes are sent to this one */
 
 	/* From the peer: */
@@ -98,6 +101,7 @@ struct fake_kernel {
 	int new_error;	    /* … with this, -EMFILE at first */
 	int tune_error;	    /* of the next socket_tune() of a socket of ours */
 	int client_error;   /* of the next socket_peer(), socket_local() or tune of a client's */
+	int bind_error;	    /* of the next socket_bind_source() */
 	int send_error;	    /* of the next socket_send() */
 	bool roomy;	    /* receive buffers have room behind their bytes, as the kernel's */
 	enum fake_race race;

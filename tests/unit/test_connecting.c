@@ -520,6 +520,54 @@ static void connections_have_a_line(void **state)
 	json_decref(line);
 }
 
+static void source_addresses_in_turn(void **state)
+{
+	static const char *const expected[] = {"10.0.1.0", "10.0.1.1", "10.0.1.0"};
+	struct bench *b = *state;
+	char text[ADDRESS_TEXT_MAX];
+	const char *why;
+
+	b->settings.source_addresses = prefix_list_new(1);
+	assert_int_equal(prefix_parse("10.0.1.0/31", &b->settings.source_addresses->items[0], &why),
+			 0);
+	bench_publish(b, true);
+	for (size_t i = 0; i < ARRAY_SIZE(expected); i++) {
+		struct fake_socket *client = bench_accept(b, 0);
+
+		assert_string_equal(address_print_ip(&client->partner->source, text), expected[i]);
+		assert_false(client->partner->foreign);
+	}
+	service_settings_unref(&b->settings);
+}
+
+static void transparent_is_the_client(void **state)
+{
+	struct bench *b = *state;
+	struct fake_socket *client;
+
+	b->settings.transparent = true;
+	bench_publish(b, true);
+	client = bench_accept(b, 0);
+	assert_memory_equal(client->partner->source.ip, client->peer.ip, 16);
+	assert_int_equal(client->partner->source.port, 0);
+	assert_true(client->partner->foreign);
+}
+
+/* An address that is gone is no evidence against the backend. */
+static void source_address_is_gone(void **state)
+{
+	struct bench *b = *state;
+	struct fake_socket *client;
+
+	b->settings.transparent = true;
+	bench_publish(b, true);
+	fake.bind_error = -EADDRNOTAVAIL;
+	client = bench_accept(b, 0);
+	assert_int_equal(bench_backend(client->partner), 1);
+	assert_int_equal(b->n_evidence, 0);
+	assert_int_equal(counter_read(backend_counters(b, 0)->connect_failures), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -544,6 +592,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_client_is_gone_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_socket_cannot_be_tuned, setup, teardown),
 		cmocka_unit_test_setup_teardown(everything_ends_in_every_state, setup, teardown),
+		cmocka_unit_test_setup_teardown(source_addresses_in_turn, setup, teardown),
+		cmocka_unit_test_setup_teardown(transparent_is_the_client, setup, teardown),
+		cmocka_unit_test_setup_teardown(source_address_is_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(connections_are_listed, setup, teardown),
 		cmocka_unit_test_setup_teardown(connections_have_a_line, setup, teardown),
 	};
