@@ -5,7 +5,8 @@
  * leave, descriptors and buffers run out, time passes. The kernel and the bench check every step;
  * here it is checked that everything ends, for none but the reasons that its storm can bring.
  *
- * LB4_STORM_SEED=N repeats a storm, LB4_STORM_RUNS=N asks for more of them.
+ * LB4_STORM_SEED=N repeats a storm, LB4_STORM_RUNS=N asks for more of them, LB4_STORM=PATTERN runs
+ * those whose names match ("*deaths").
  */
 #include <errno.h>
 #include <stdio.h>
@@ -335,5 +336,6 @@ int main(void)
 		STORM(times), STORM(operators), STORM(everything),
 	};
 
+	cmocka_set_test_filter(getenv("LB4_STORM"));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
