@@ -77,6 +77,10 @@ static int parse_ipv6(const char *text, size_t length, struct address *a, const 
 		return -EINVAL;
 	}
 	set_ipv6(a, ip.s6_addr);
+	if (a->scope && a->family == ADDRESS_IPV4) {
+		*ret_why = "an IPv4 address has no interface";
+		return -EINVAL;
+	}
 	return 0;
 }
 

@@ -156,6 +156,49 @@ const char *text_nearest(const char *text, const char *const *words)
 	return nearest;
 }
 
+/*
+ * Bytes of the printable UTF-8 character at `p` (RFC 3629), 0 when there is none. Of the second
+ * byte some leads allow a part only: no overlong forms, no surrogates, nothing past U+10FFFF, and
+ * no C1 controls.
+ */
+static size_t character(const unsigned char *p)
+{
+	static const struct {
+		unsigned char lead, lead_last, second, second_last;
+		size_t length;
+	} forms[] = {
+		{0x20, 0x7e, 0, 0xff, 1},    {0xc2, 0xc2, 0xa0, 0xbf, 2},
+		{0xc3, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
+		{0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3},
+		{0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4},
+		{0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
+	};
+
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		if (*p < forms[i].lead || *p > forms[i].lead_last)
+			continue;
+		if (p[1] < forms[i].second || p[1] > forms[i].second_last)
+			return 0;
+		for (size_t j = 2; j < forms[i].length; j++)
+			if ((p[j] & 0xc0) != 0x80)
+				return 0;
+		return forms[i].length;
+	}
+	return 0;
+}
+
+char *text_make_printable(char *text)
+{
+	for (char *p = text; *p;) {
+		size_t length = character((const unsigned char *)p);
+
+		if (length == 0)
+			*p = '?';
+		p += length ? length : 1;
+	}
+	return text;
+}
+
 size_t text_list_length(char *const *list)
 {
 	size_t n = 0;

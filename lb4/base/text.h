@@ -28,6 +28,12 @@ int text_parse_unsigned(const char *text, uint64_t max, uint64_t *ret);
 const char *text_nearest(const char *text, const char *const *words);
 
 /*
+ * Makes `text` fit for a terminal and for JSON: what is not UTF-8, and control characters, become
+ * '?' byte by byte. Returns `text`.
+ */
+char *text_make_printable(char *text);
+
+/*
  * Lists of texts: arrays that end with NULL, the texts and the array allocated. NULL is a list too,
  * and empty. text_list_copy() is NULL for an empty list, and when memory is short.
  */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "faults.h"
+#include "text.h"
 
 void config_errors_deinit(struct config_errors *e)
 {
@@ -30,7 +31,7 @@ static char *print(struct faults *f, const char *format, va_list args)
 		f->no_memory = true;
 		return NULL;
 	}
-	return text;
+	return text_make_printable(text); /* it may quote what the file or an operator gave */
 }
 
 static bool is_before(const struct config_error *e, unsigned line, unsigned column)

@@ -212,6 +212,30 @@ static void check_keys(struct yaml_tree *t, struct faults *faults)
 	free(keys);
 }
 
+/* Ends of lines for YAML, yet not for editors: every line told after one would be wrong. */
+static bool refuse_hidden_end(struct parse *p)
+{
+	static const struct {
+		const char *bytes, *name;
+	} ends[] = {{"\xc2\x85", "U+0085"}, {"\xe2\x80\xa8", "U+2028"}, {"\xe2\x80\xa9", "U+2029"}};
+
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		const char *found = memmem(p->text, p->size, ends[i].bytes, strlen(ends[i].bytes));
+		struct mark at;
+
+		if (!found)
+			continue;
+		at = yaml_mark_of_byte(p->text, p->size, (size_t)(found - p->text));
+		faults_add(p->faults, at.line, at.column,
+			   "the character %s ends a line for YAML, though editors do not show it; "
+			   "nothing was read",
+			   ends[i].name);
+		faults_hint(p->faults, "remove it");
+		return true;
+	}
+	return false;
+}
+
 void yaml_tree_parse(struct yaml_tree *t, const char *text, size_t size, struct faults *faults)
 {
 	static const char byte_order_mark[] = "\xef\xbb\xbf";
@@ -227,6 +251,8 @@ void yaml_tree_parse(struct yaml_tree *t, const char *text, size_t size, struct 
 		p.text += 3;
 		p.size -= 3;
 	}
+	if (refuse_hidden_end(&p))
+		return;
 	read_events(&p);
 	check_keys(t, faults);
 }

@@ -66,15 +66,14 @@ static const struct syntax *find_syntax(const char *problem, const char *context
 	return NULL;
 }
 
-/* The place of a byte; columns count characters, as libyaml's do. */
-static struct mark mark_of_byte(const char *text, size_t offset)
+struct mark yaml_mark_of_byte(const char *text, size_t size, size_t offset)
 {
 	struct mark m = {1, 1};
 
-	for (size_t i = 0; i < offset; i++) {
+	for (size_t i = 0; i < offset && i < size; i++) {
 		unsigned char c = (unsigned char)text[i];
 
-		if (c == '\n') {
+		if (c == '\n' || (c == '\r' && (i + 1 == size || text[i + 1] != '\n'))) {
 			m.line++;
 			m.column = 1;
 		} else if ((c & 0xc0) != 0x80) {
@@ -133,7 +132,7 @@ void yaml_syntax_fault(const yaml_parser_t *parser, const char *text, size_t siz
 	const char *problem = parser->problem ? parser->problem : "not understood";
 	const char *context = parser->context ? parser->context : "";
 	const struct syntax *s = find_syntax(problem, context);
-	struct mark at = mark_of(parser->problem_mark);
+	struct mark at = mark_of(parser->problem_mark), end = yaml_mark_of_byte(text, size, size);
 
 	if (parser->error == YAML_MEMORY_ERROR) {
 		faults->no_memory = true;
@@ -144,10 +143,11 @@ void yaml_syntax_fault(const yaml_parser_t *parser, const char *text, size_t siz
 		return;
 	}
 	if (parser->error == YAML_READER_ERROR)
-		at = mark_of_byte(text,
-				  parser->problem_offset < size ? parser->problem_offset : size);
+		at = yaml_mark_of_byte(text, size, parser->problem_offset);
 	else if (s && s->at_context)
 		at = mark_of(parser->context_mark);
+	if (at.line > end.line)
+		at = end; /* of a text without a last line end libyaml names the line after it */
 
 	if (s)
 		faults_add(faults, at.line, at.column, "%s; nothing after this was read",

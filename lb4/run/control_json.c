@@ -16,21 +16,12 @@
 
 json_t *control_text(const char *text)
 {
-	_cleanup_(freep) char *ascii = NULL;
-	json_t *j;
+	_cleanup_(freep) char *copy = NULL;
 
 	if (!text)
 		return json_null();
-	j = json_string(text);
-	if (j)
-		return j;
-	ascii = strdup(text);
-	if (!ascii)
-		return NULL;
-	for (char *p = ascii; *p; p++)
-		if (*p & 0x80)
-			*p = '?';
-	return json_string(ascii);
+	copy = strdup(text);
+	return copy ? json_string(text_make_printable(copy)) : NULL;
 }
 
 json_t *control_number(uint64_t n)

@@ -17,7 +17,7 @@ struct prefix_list;
 
 #define CONTROL_TEXT_MAX 512 /* bytes of an error or hint composed here */
 
-/* A JSON string, null for NULL; bytes that are not UTF-8 become '?'. */
+/* A JSON string, null for NULL; what is not UTF-8 or not printable becomes '?'. */
 json_t *control_text(const char *text);
 
 json_t *control_number(uint64_t n);

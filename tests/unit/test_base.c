@@ -40,6 +40,7 @@ static void address_texts(void **state)
 		{"[2001:db8::1]80", NULL},
 		{"[2001:db8::1", NULL},
 		{"[fe80::1%no-such-if]:9", NULL},
+		{"[::ffff:192.0.2.1%lo]:80", NULL},
 		{"example.org:80", NULL},
 		{"", NULL},
 	};
@@ -145,6 +146,45 @@ static void nearest_words(void **state)
 	assert_null(text_nearest("weather", words));
 	assert_null(text_nearest("", words));
 	assert_null(text_nearest("a-word-that-is-far-longer-than-any-of-the-known-ones", words));
+}
+
+static void printable_texts(void **state)
+{
+	static const char *const cases[][2] = {
+		{"", ""},
+		{"plain ~", "plain ~"},
+		{"gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80",
+		 "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80"},
+		{"a\nb\tc\x1b[31m\x7f", "a?b?c?[31m?"},
+		{"\xc2\x9b"
+		 "31m",
+		 "??31m"}, /* CSI as one character */
+		{"\xc2\x9f\xc2\xa0", "??\xc2\xa0"},
+		{"\xff\xfe", "??"},
+		{"\xc3", "?"}, /* cut off */
+		{"\xe2\x82", "??"},
+		{"\xf0\x9f\x98", "???"},
+		{"\xc0\xaf", "??"}, /* overlong */
+		{"\xe0\x9f\xbf", "???"},
+		{"\xf0\x8f\xbf\xbf", "????"},
+		{"\xed\xa0\x80", "???"}, /* a surrogate */
+		{"\xed\x9f\xbf\xee\x80\x80", "\xed\x9f\xbf\xee\x80\x80"},
+		{"\xf4\x8f\xbf\xbf", "\xf4\x8f\xbf\xbf"},
+		{"\xf4\x90\x80\x80", "????"}, /* past the last */
+		{"\xf5\x80\x80\x80", "????"},
+		{"\x80"
+		 "a\xbf",
+		 "?a?"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char text[32];
+
+		strcpy(text, cases[i][0]);
+		assert_ptr_equal(text_make_printable(text), text);
+		assert_string_equal(text, cases[i][1]);
+	}
 }
 
 static void heap_orders_timers(void **state)
@@ -259,6 +299,7 @@ int main(void)
 		cmocka_unit_test(durations),
 		cmocka_unit_test(unsigned_numbers),
 		cmocka_unit_test(nearest_words),
+		cmocka_unit_test(printable_texts),
 		cmocka_unit_test(heap_orders_timers),
 		cmocka_unit_test(heap_waits_for_the_deadline),
 		cmocka_unit_test(slots_recognise_late_references),
