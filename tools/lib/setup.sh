@@ -68,14 +68,19 @@ install_packages() {
 	done
 }
 
-# build DIRECTORY NAME [MESON OPTION…]: the environment may set CC. Configured once, built as
-# needed, warnings are errors.
+# build DIRECTORY NAME [MESON OPTION…] [-- TARGET…]: the environment may set CC. Configured once,
+# built as needed, warnings are errors.
 build() {
-	local directory=$1 name=$2
+	local directory=$1 name=$2 options=()
 	shift 2
+	while (($#)) && [[ $1 != -- ]]; do
+		options+=("$1")
+		shift
+	done
+	(($# == 0)) || shift
 	if [[ ! -e $directory/build.ninja ]]; then
 		quietly "configuring $name" "$BUILD-logs/$name-setup.log" \
-			meson setup "$directory" "$ROOT" --werror "$@" || return 1
+			meson setup "$directory" "$ROOT" --werror "${options[@]}" || return 1
 	fi
-	quietly "building $name" "$BUILD-logs/$name.log" ninja -C "$directory"
+	quietly "building $name" "$BUILD-logs/$name.log" ninja -C "$directory" "$@"
 }
