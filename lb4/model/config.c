@@ -5,6 +5,7 @@
 
 #include "config_read.h"
 #include "config_value.h"
+#include "text.h"
 
 bool section_defaults(const struct section *section, void *target)
 {
@@ -34,6 +35,8 @@ void check_config_deinit(struct check_config *c)
 	free(c->http_body);
 	free(c->send);
 	free(c->expect);
+	free(c->mysql_user);
+	text_list_free(c->exec);
 	*c = (struct check_config){};
 }
 
@@ -113,6 +116,19 @@ static bool equal_bytes(const uint8_t *a, size_t a_size, const uint8_t *b, size_
 	return a_size == b_size && (a_size == 0 || !memcmp(a, b, a_size));
 }
 
+struct address check_config_target(const struct check_config *c, const struct address *backend)
+{
+	struct address target = *backend;
+
+	if (!address_is_wildcard(&c->address)) {
+		target = c->address;
+		target.port = backend->port;
+	}
+	if (c->port)
+		target.port = (uint16_t)c->port;
+	return target;
+}
+
 bool check_config_equal(const struct check_config *a, const struct check_config *b)
 {
 	return a->kind == b->kind && a->interval == b->interval &&
@@ -121,7 +137,8 @@ bool check_config_equal(const struct check_config *a, const struct check_config 
 	       equal_text(a->http_host, b->http_host) && a->status_min == b->status_min &&
 	       a->status_max == b->status_max && equal_text(a->http_body, b->http_body) &&
 	       equal_bytes(a->send, a->send_size, b->send, b->send_size) &&
-	       equal_bytes(a->expect, a->expect_size, b->expect, b->expect_size);
+	       equal_bytes(a->expect, a->expect_size, b->expect, b->expect_size) &&
+	       equal_text(a->mysql_user, b->mysql_user) && text_list_equal(a->exec, b->exec);
 }
 
 static int copy_text(const char *from, char **ret)
@@ -152,6 +169,9 @@ int check_config_copy(const struct check_config *from, struct check_config *ret)
 	failed |= copy_text(from->http_body, &copy.http_body);
 	failed |= copy_bytes(from->send, from->send_size, &copy.send);
 	failed |= copy_bytes(from->expect, from->expect_size, &copy.expect);
+	failed |= copy_text(from->mysql_user, &copy.mysql_user);
+	copy.exec = text_list_copy(from->exec);
+	failed |= from->exec && !copy.exec;
 	if (failed) {
 		check_config_deinit(&copy);
 		return -ENOMEM;
@@ -180,6 +200,9 @@ const char *check_kind_name(enum check_kind kind)
 		[CHECK_NONE] = "none",	 [CHECK_TCP] = "tcp",
 		[CHECK_HTTP] = "http",	 [CHECK_SEND_EXPECT] = "send/expect",
 		[CHECK_REDIS] = "redis", [CHECK_POSTGRES] = "postgres",
+		[CHECK_MYSQL] = "mysql", [CHECK_MEMCACHED] = "memcached",
+		[CHECK_AMQP] = "amqp",	 [CHECK_SMTP] = "smtp",
+		[CHECK_EXEC] = "exec",
 	};
 
 	return (size_t)kind < sizeof(names) / sizeof(names[0]) ? names[kind] : NULL;

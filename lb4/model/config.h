@@ -18,12 +18,13 @@
 #define NAME_LENGTH_MAX                                                                            \
 	63 /* of a service or backend: letters, digits, '-', '_', '.';
 			       the first a letter, digit or '_' */
-#define WORKERS_MAX	  64
-#define SERVICES_MAX	  1024
-#define BACKENDS_MAX	  4096 /* of one service; a table entry has 16 bits */
-#define LISTEN_MAX	  64   /* addresses of one service */
-#define WEIGHT_MAX	  65535
-#define CHECK_PAYLOAD_MAX 4096
+#define WORKERS_MAX	    64
+#define SERVICES_MAX	    1024
+#define BACKENDS_MAX	    4096 /* of one service; a table entry has 16 bits */
+#define LISTEN_MAX	    64	 /* addresses of one service */
+#define WEIGHT_MAX	    65535
+#define CHECK_PAYLOAD_MAX   4096
+#define CHECK_ARGUMENTS_MAX 64 /* of a program, its path included */
 
 enum check_kind {
 	CHECK_NONE,
@@ -32,6 +33,11 @@ enum check_kind {
 	CHECK_SEND_EXPECT, /* bytes are sent, bytes are expected back */
 	CHECK_REDIS,	   /* PING is answered with PONG */
 	CHECK_POSTGRES,	   /* an SSLRequest is answered with S or N */
+	CHECK_MYSQL,	   /* a greeting, and an answer to a login */
+	CHECK_MEMCACHED,   /* `version` is answered */
+	CHECK_AMQP,	   /* a protocol header is answered with Connection.Start */
+	CHECK_SMTP,	   /* a greeting with 220 */
+	CHECK_EXEC,	   /* a program exits with 0 */
 };
 
 struct check_config {
@@ -50,6 +56,13 @@ struct check_config {
 	/* CHECK_SEND_EXPECT; at least one of them is not empty */
 	uint8_t *send, *expect;
 	size_t send_size, expect_size;
+
+	char *mysql_user; /* CHECK_MYSQL; NULL: "lb4" */
+	char **exec;	  /* CHECK_EXEC: path and arguments, a text_list */
+
+	/* Where the probe goes, instead of the backend's own address and port. */
+	struct address address; /* without a port; the wildcard: not given */
+	unsigned port;		/* 0: not given */
 };
 
 /* Evidence from connections that clients made. */
@@ -174,7 +187,7 @@ void config_freep(struct config **c);
 
 /*
  * The quick mode of lb4(8): one service named "default" with `n_listen` listen texts, backends
- * named b1, b2, … and an optional check word ("tcp", "redis", "postgres", "http:/path").
+ * named b1, b2, … and an optional check: a word of the file, such as "redis", or "http:/path".
  * Returns as config_parse().
  */
 int config_quick(const char *const *listens, size_t n_listen, const char *const *backends,
@@ -195,7 +208,10 @@ void backend_config_deinit(struct backend_config *b);
 struct service_settings service_settings_ref(const struct service_settings *s);
 void service_settings_unref(struct service_settings *s);
 
-/* Equal checks of equal addresses are one probe. */
+/* The address that a check of the backend at `backend` probes. */
+struct address check_config_target(const struct check_config *c, const struct address *backend);
+
+/* Equal checks of equal targets are one probe, so that where they go does not count here. */
 bool check_config_equal(const struct check_config *a, const struct check_config *b);
 int check_config_copy(const struct check_config *from, struct check_config *ret);
 void check_config_deinit(struct check_config *c);

@@ -115,3 +115,34 @@ bool value_read_address(const char *key, const struct yaml_node *n, bool wildcar
 	*ret = a;
 	return true;
 }
+
+/* An address without a port, with or without brackets around an IPv6 one. */
+bool value_read_ip(const struct setting *s, const struct yaml_node *n, void *target,
+		   struct faults *faults)
+{
+	struct address *into = (struct address *)(void *)((char *)target + s->into.offset);
+	char text[ADDRESS_TEXT_MAX + 8], ip[ADDRESS_TEXT_MAX], quoted[QUOTED_MAX];
+	bool bare = *n->text != '[' && strchr(n->text, ':');
+	const char *why, *whose;
+	struct address a;
+
+	/* With a port it is an address as everywhere else. */
+	snprintf(text, sizeof(text), bare ? "[%.79s]:1" : "%.79s:1", n->text);
+	if (n->length < ADDRESS_TEXT_MAX && address_parse(text, false, &a, &why) == 0) {
+		whose = refuse_address(&a);
+		if (!whose) {
+			a.port = 0;
+			*into = a;
+			return true;
+		}
+		faults_add(faults, n->line, n->column, "%s: %s: %s", s->key,
+			   faults_quote(n->text, n->length, quoted), whose);
+		return false;
+	}
+	faults_add(faults, n->line, n->column, "%s: %s: expected an IP address without a port",
+		   s->key, faults_quote(n->text, n->length, quoted));
+	if (address_parse(n->text, false, &a, &why) == 0)
+		faults_hint(faults, "write address: \"%s\", port: %u", address_print_ip(&a, ip),
+			    a.port);
+	return false;
+}

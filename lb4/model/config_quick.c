@@ -41,19 +41,30 @@ static void close_container(struct build *b)
 		yaml_tree_close(&b->tree);
 }
 
-/* Only what one word can say; the fault names the words of the option, not those of a file. */
+/*
+ * Only what one word can say; the fault names the words of the option, which are those of the file
+ * and http:/PATH, not what else stands in a file.
+ */
 static bool judge_check(const char *check, struct faults *faults)
 {
-	static const char *const words[] = {"none", "tcp", "redis", "postgres", "http:/", NULL};
-	const char *near;
+	const struct word *known = section_find(&schema_service, "check")->words;
+	const char *words[SECTION_SETTINGS_MAX], *near;
+	char list[256] = "";
+	size_t n = 0;
 
 	if (!strncmp(check, "http:", 5))
 		return true;
-	for (size_t i = 0; words[i]; i++)
-		if (!strcmp(check, words[i]))
+	for (; known[n].text; n++) {
+		if (!strcmp(check, known[n].text))
 			return true;
-	faults_add(faults, 0, 0, "check: expected tcp, redis, postgres or http:/PATH, found \"%s\"",
-		   check);
+		words[n] = known[n].text;
+		if (known[n].value != CHECK_NONE)
+			snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s, ",
+				 words[n]);
+	}
+	words[n++] = "http:/";
+	words[n] = NULL;
+	faults_add(faults, 0, 0, "check: expected %sor http:/PATH, found \"%s\"", list, check);
 	near = strncmp(check, "http", 4) ? text_nearest(check, words) : "http:/";
 	if (near)
 		faults_hint(faults, "did you mean \"%s\"?", near);

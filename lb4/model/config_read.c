@@ -244,8 +244,8 @@ static const char *refuse_key(struct reader *r, const struct section *section,
 		hint_keys(r, keys);
 		return NULL;
 	}
-	meant = schema_synonym(key->text);
-	if (meant && section_find(section, meant)) {
+	meant = schema_synonym(section, key->text);
+	if (meant) {
 		faults_hint(r->faults, "did you mean \"%s\"?", meant);
 		return meant;
 	}

@@ -64,6 +64,9 @@ static void append_range(char *buffer, const struct setting *s)
 	case SETTING_TRUE:
 		append(buffer, "true");
 		break;
+	case SETTING_IP:
+		append(buffer, "an IP address");
+		break;
 	case SETTING_ADDRESS:
 	case SETTING_LISTEN:
 		append(buffer, "ADDRESS:PORT%s", s->type == SETTING_LISTEN ? " or :PORT" : "");

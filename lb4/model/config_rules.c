@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What holds between settings: what must be there, what excludes what, which is at most which. */
 #include <inttypes.h>
+#include <string.h>
 
 #include "config_read.h"
 #include "config_value.h"
@@ -83,6 +84,11 @@ static const struct {
 	{"http", CHECK_HTTP},
 	{"redis", CHECK_REDIS},
 	{"postgres", CHECK_POSTGRES},
+	{"mysql", CHECK_MYSQL},
+	{"memcached", CHECK_MEMCACHED},
+	{"amqp", CHECK_AMQP},
+	{"smtp", CHECK_SMTP},
+	{"exec", CHECK_EXEC},
 	{"send", CHECK_SEND_EXPECT},
 	{"expect", CHECK_SEND_EXPECT},
 	{"send_hex", CHECK_SEND_EXPECT, "send"},
@@ -90,22 +96,65 @@ static const struct {
 };
 #define N_CHECK_KEYS (sizeof(check_keys) / sizeof(check_keys[0]))
 
-static bool rule_http_only(struct reader *r, const struct reading *reading)
+/* Keys that one kind of check alone has. */
+static const struct {
+	const char *key;
+	enum check_kind kind;
+	const char *whose;
+	const char *add; /* what makes a check one of that kind */
+} keys_of_kinds[] = {
+	{"host", CHECK_HTTP, "an http check", "http: /PATH"},
+	{"status", CHECK_HTTP, "an http check", "http: /PATH"},
+	{"body", CHECK_HTTP, "an http check", "http: /PATH"},
+	{"user", CHECK_MYSQL, "a mysql check", "mysql: true"},
+};
+
+static bool rule_keys_of_kinds(struct reader *r, const struct reading *reading)
 {
-	static const char *const keys[] = {"host", "status", "body"};
+	const struct check_config *check = reading->target;
 	bool good = true;
 
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		const struct given *given = find_given(reading, keys[i]);
+	for (size_t i = 0; i < sizeof(keys_of_kinds) / sizeof(keys_of_kinds[0]); i++) {
+		const struct given *given = find_given(reading, keys_of_kinds[i].key);
 
-		if (!given->key)
+		if (!given->key || check->kind == keys_of_kinds[i].kind)
 			continue;
-		faults_add(r->faults, given->key->line, given->key->column,
-			   "%s: only an http check has it", keys[i]);
-		faults_hint(r->faults, "add http: /PATH, or remove %s", keys[i]);
+		faults_add(r->faults, given->key->line, given->key->column, "%s: only %s has it",
+			   keys_of_kinds[i].key, keys_of_kinds[i].whose);
+		faults_hint(r->faults, "add %s, or remove %s", keys_of_kinds[i].add,
+			    keys_of_kinds[i].key);
 		good = false;
 	}
 	return good;
+}
+
+/* There is no shell that would search for a program, or take a line apart. */
+static bool rule_exec(struct reader *r, const struct reading *reading)
+{
+	const struct check_config *check = reading->target;
+	const struct given *given = find_given(reading, "exec");
+	const struct yaml_node *value = given->value;
+	char quoted[QUOTED_MAX];
+	const char *path;
+
+	if (!given->good)
+		return true;
+	path = check->exec[0];
+	if (*path != '/') {
+		faults_add(r->faults, value->line, value->column,
+			   "exec: %s: expected the path of a program, beginning with /",
+			   faults_quote(path, strlen(path), quoted));
+		faults_hint(r->faults, "write exec: [/PATH/TO/PROGRAM, ARGUMENT, ...]");
+		return false;
+	}
+	if (value->kind == NODE_SCALAR && strpbrk(path, " \t")) {
+		faults_add(r->faults, value->line, value->column,
+			   "exec: %s: no shell takes a line apart",
+			   faults_quote(path, strlen(path), quoted));
+		faults_hint(r->faults, "write exec: [/PATH/TO/PROGRAM, ARGUMENT, ...]");
+		return false;
+	}
+	return true;
 }
 
 /* Sets the kind of the check from the keys that are there: exactly one kind. */
@@ -141,7 +190,8 @@ static bool rule_check_kind(struct reader *r, const struct reading *reading)
 	}
 	if (!first && !reading->mapping->open) {
 		faults_add(r->faults, reading->key->line, reading->key->column,
-			   "check: expected one of tcp, http, redis, postgres, send, expect");
+			   "check: expected one of tcp, http, redis, postgres, mysql, memcached, "
+			   "amqp, smtp, exec, send, expect");
 		faults_hint(r->faults, "such as {http: /healthz}; check: none for no check");
 		good = false;
 	}
@@ -150,12 +200,11 @@ static bool rule_check_kind(struct reader *r, const struct reading *reading)
 
 static bool rule_check(struct reader *r, const struct reading *reading)
 {
-	struct check_config *check = reading->target;
 	bool good = rule_check_kind(r, reading);
 
-	if (good && !reading->mapping->open && check->kind != CHECK_HTTP)
-		good = rule_http_only(r, reading);
-	return good;
+	if (good && !reading->mapping->open)
+		good = rule_keys_of_kinds(r, reading);
+	return rule_exec(r, reading) && good;
 }
 
 /* Doubt wants to be short: without a word about it, a quarter of the interval. */

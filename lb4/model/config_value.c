@@ -83,6 +83,7 @@ static bool (*const readers[])(const struct setting *s, const struct yaml_node *
 	[SETTING_STATUS] = value_read_status,
 	[SETTING_TRUE] = read_true,
 	[SETTING_ADDRESS] = read_backend_address,
+	[SETTING_IP] = value_read_ip,
 	[SETTING_SECTION] = read_nothing,
 	[SETTING_LISTEN] = read_nothing,
 	[SETTING_SERVICES] = read_nothing,
@@ -173,9 +174,9 @@ bool value_read(const struct setting *s, const struct yaml_node *n, void *target
 		return true;
 	if (!faults_want_hint(faults))
 		return false;
-	hint_word(s, n, faults);
 	if (s->section)
 		hint_section(s, n, faults);
+	hint_word(s, n, faults);
 	faults_hint(faults, "%s: %s", s->key, s->description);
 	return false;
 }

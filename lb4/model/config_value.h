@@ -57,5 +57,7 @@ bool value_read_texts(const struct setting *s, const struct yaml_node *n, void *
 		      struct faults *faults);
 bool value_read_prefixes(const struct setting *s, const struct yaml_node *n, void *target,
 			 struct faults *faults);
+bool value_read_ip(const struct setting *s, const struct yaml_node *n, void *target,
+		   struct faults *faults);
 bool value_read_hex(const struct setting *s, const struct yaml_node *n, void *target,
 		    struct faults *faults);

@@ -16,6 +16,11 @@ static const struct probe_kind *const kinds[] = {
 	[CHECK_SEND_EXPECT] = &probe_send_expect,
 	[CHECK_REDIS] = &probe_redis,
 	[CHECK_POSTGRES] = &probe_postgres,
+	[CHECK_MYSQL] = &probe_mysql,
+	[CHECK_MEMCACHED] = &probe_memcached,
+	[CHECK_AMQP] = &probe_amqp,
+	[CHECK_SMTP] = &probe_smtp,
+	[CHECK_EXEC] = &probe_exec,
 };
 
 static void probe_freep(struct probe **p)
@@ -55,6 +60,7 @@ void probe_begin(struct probe *p)
 {
 	p->n_received = 0;
 	p->n_head = 0;
+	p->farewell_size = 0;
 	p->error[0] = '\0';
 	needle_restart(&p->needle);
 	if (p->kind->begin)
@@ -104,6 +110,12 @@ size_t probe_received(const struct probe *p)
 bool probe_lingers(const struct probe *p)
 {
 	return p->kind->lingers;
+}
+
+const void *probe_farewell(const struct probe *p, size_t *ret_size)
+{
+	*ret_size = p->farewell_size;
+	return p->farewell;
 }
 
 const char *probe_error(const struct probe *p)

@@ -19,6 +19,7 @@
 
 enum probe_outcome {
 	PROBE_MORE, /* undecided: feed the next bytes, or tell the end */
+	PROBE_SEND, /* undecided: send the next probe_request(), then as PROBE_MORE */
 	PROBE_OK,
 	PROBE_FAILED, /* see probe_error() */
 };
@@ -32,7 +33,10 @@ struct probe *probe_free(struct probe *p);
 /* Begins anew: a connection is about to be made. Call before anything below. */
 void probe_begin(struct probe *p);
 
-/* What to send once connected; lives as long as the probe. *ret_size is 0 when it is nothing. */
+/*
+ * What to send once connected, and after PROBE_SEND; stays as it is until bytes come. *ret_size is
+ * 0 when it is nothing, which is so for servers that speak first.
+ */
 const void *probe_request(const struct probe *p, size_t *ret_size);
 
 /* Connected, and the request has been sent. */
@@ -49,9 +53,19 @@ size_t probe_received(const struct probe *p);
 
 /*
  * After PROBE_OK: the peer is still talking, and closes when it has finished. Closing right away
- * would be a reset to it, which servers log.
+ * would be a reset to it, which servers log. What to send before that, so that it does close, is
+ * the farewell: nothing when *ret_size is 0.
  */
 bool probe_lingers(const struct probe *p);
+const void *probe_farewell(const struct probe *p, size_t *ret_size);
+
+/* Of CHECK_EXEC: what to run with which environment, each ending with NULL. Nothing is sent; the
+ * program's output is fed, and probe_on_exit() gives the outcome. */
+char *const *probe_program(const struct probe *p);
+char *const *probe_environment(const struct probe *p);
+
+/* The program has ended, by `signal` unless that is 0. */
+enum probe_outcome probe_on_exit(struct probe *p, int status, int signal);
 
 /* Why it failed: one printable line. */
 const char *probe_error(const struct probe *p);

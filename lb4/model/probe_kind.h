@@ -8,6 +8,7 @@
 #define PROBE_HEAD_MAX	  64  /* first bytes of an answer, kept for error texts */
 #define PROBE_LINE_MAX	  256 /* of a header line; the rest of a longer one is skipped */
 #define PROBE_EXCERPT_MAX 48  /* bytes of text for something quoted in an error */
+#define PROBE_REASON_MAX  128 /* and for a server's own words, which are most of the error */
 
 /* The part of an HTTP answer that the next byte belongs to. */
 enum http_part {
@@ -28,6 +29,39 @@ struct probe_http {
 	char line[PROBE_LINE_MAX]; /* NUL-terminated when complete */
 };
 
+/* SMTP: the line of the greeting that is being received. */
+struct probe_smtp {
+	char line[PROBE_REASON_MAX];
+	size_t n_line; /* the rest of a longer line is skipped */
+};
+
+#define PROBE_MYSQL_MAX 1024 /* bytes of a packet that are looked at */
+
+/* MySQL: the packet that is being received, its header included, and the one to be sent. */
+struct probe_mysql {
+	bool greeted;	     /* and what comes now answers our login */
+	unsigned n_switches; /* times the server asked for another way to log in */
+	uint8_t in[PROBE_MYSQL_MAX], out[256];
+	size_t n_in;
+};
+
+/* A program: its environment, and how its output begins. */
+struct probe_exec {
+	char address[ADDRESS_TEXT_MAX + sizeof("LB4_ADDRESS=")], port[sizeof("LB4_PORT=65535")];
+	const char *environment[5];
+	char output[PROBE_REASON_MAX];
+	size_t n_output;
+};
+
+/* Of presets whose answer is one line. */
+struct probe_line_rule {
+	const char *request;
+	const char *expected;	     /* the word for error texts */
+	const char *exact;	     /* the good answer, or NULL */
+	const char *const *prefixes; /* how others that are good begin; ends with NULL */
+	const char *starts;	     /* the first byte of any answer; NULL: an upper case letter */
+};
+
 /* One kind of check. Each function may be NULL when there is nothing to do. */
 struct probe_kind {
 	int (*init)(struct probe *p, const struct address *address);
@@ -38,9 +72,11 @@ struct probe_kind {
 	size_t received_max; /* the end of an answer that never ends; 0 with no `feed` */
 	enum probe_outcome (*on_limit)(struct probe *p);
 	bool lingers;
+	const struct probe_line_rule *line;
 };
 
-extern const struct probe_kind probe_http, probe_send_expect, probe_redis, probe_postgres;
+extern const struct probe_kind probe_http, probe_send_expect, probe_redis, probe_postgres,
+	probe_mysql, probe_memcached, probe_amqp, probe_smtp, probe_exec;
 
 struct probe {
 	const struct check_config *check;
@@ -54,7 +90,14 @@ struct probe {
 	size_t n_received;
 	uint8_t head[PROBE_HEAD_MAX];
 	size_t n_head;
-	struct probe_http http;
+	const void *farewell; /* of lingering kinds, when the outcome is PROBE_OK */
+	size_t farewell_size;
+	union {
+		struct probe_http http;
+		struct probe_smtp smtp;
+		struct probe_mysql mysql;
+		struct probe_exec exec;
+	};
 	char error[PROBE_ERROR_MAX];
 };
 

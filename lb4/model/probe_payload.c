@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Probes whose answer is a few bytes: send/expect, and the presets redis and postgres. */
+/* Probes whose answer is a few bytes: send/expect, and the preset postgres. */
 #include <string.h>
 
 #include "probe_kind.h"
-
-/* Longest line of an answer that matters; errors of Redis are shorter. */
-#define REDIS_LINE_MAX 256
 
 static int send_expect_init(struct probe *p, const struct address *address)
 {
@@ -47,60 +44,6 @@ const struct probe_kind probe_send_expect = {
 	.on_end = send_expect_end,
 	.received_max = PROBE_EXPECT_MAX,
 	.on_limit = send_expect_limit,
-};
-
-static int redis_init(struct probe *p, const struct address *address)
-{
-	/* As an array: proxies do not know the inline form. */
-	static const char ping[] = "*1\r\n$4\r\nPING\r\n";
-
-	(void)address;
-	p->request = ping;
-	p->request_size = sizeof(ping) - 1;
-	return 0;
-}
-
-/*
- * Answers of a server that serves those who may log in. Others that begin with '-', such as
- * LOADING, MASTERDOWN, MISCONF or "ERR max number of clients reached", say that it does not.
- */
-static const char *const redis_alive[] = {"+PONG", "-NOAUTH ", "-NOPERM "};
-
-static enum probe_outcome redis_line(struct probe *p)
-{
-	const char *line = (const char *)p->head;
-	size_t length = p->n_head;
-	char got[PROBE_EXCERPT_MAX];
-
-	while (length > 0 && (line[length - 1] == '\n' || line[length - 1] == '\r'))
-		length--;
-	if (length == strlen(redis_alive[0]) && !memcmp(line, redis_alive[0], length))
-		return PROBE_OK;
-	for (size_t i = 1; i < sizeof(redis_alive) / sizeof(redis_alive[0]); i++) {
-		size_t n = strlen(redis_alive[i]);
-
-		if (length >= n && !memcmp(line, redis_alive[i], n))
-			return PROBE_OK;
-	}
-	return probe_fail(p, "expected +PONG, got %s",
-			  probe_escape(got, sizeof(got), line, length));
-}
-
-static enum probe_outcome redis_feed(struct probe *p, const uint8_t *data, size_t size)
-{
-	const uint8_t *newline = memchr(data, '\n', size);
-
-	probe_keep_head(p, data, newline ? (size_t)(newline - data) + 1 : size);
-	/* What is not an answer of Redis may well not have lines. */
-	return newline || (p->head[0] != '+' && p->head[0] != '-') ? redis_line(p) : PROBE_MORE;
-}
-
-const struct probe_kind probe_redis = {
-	.init = redis_init,
-	.feed = redis_feed,
-	.on_end = redis_line,
-	.received_max = REDIS_LINE_MAX,
-	.on_limit = redis_line,
 };
 
 static int postgres_init(struct probe *p, const struct address *address)

@@ -70,6 +70,14 @@ static const char *refuse_host(const char *text)
 	return NULL;
 }
 
+/* Logs in without a password: sent as it stands, ended by a NUL. */
+static const char *refuse_user(const char *text)
+{
+	if (!is_printable(text))
+		return "the name holds a blank or a character outside ASCII";
+	return NULL;
+}
+
 const struct word schema_hash_words[] = {
 	{"connection", HASH_CONNECTION},
 	{"source", HASH_SOURCE},
@@ -159,6 +167,13 @@ const struct section schema_check = {
 		 INTO(check_config, http_path), RANGE(1, 1024), .refuse = refuse_path},
 		{"redis", SETTING_TRUE, "PING is answered with PONG"},
 		{"postgres", SETTING_TRUE, "an SSLRequest is answered"},
+		{"mysql", SETTING_TRUE, "a greeting comes, and a login is answered"},
+		{"memcached", SETTING_TRUE, "the version is told"},
+		{"amqp", SETTING_TRUE,
+		 "the header of AMQP 0-9-1 is answered with Connection.Start"},
+		{"smtp", SETTING_TRUE, "the greeting is 220"},
+		{"exec", SETTING_TEXTS, "a program, with its arguments, that exits with 0",
+		 INTO(check_config, exec), RANGE(1, CHECK_ARGUMENTS_MAX)},
 		{"send", SETTING_BYTES, "text that is sent", INTO(check_config, send),
 		 RANGE(1, CHECK_PAYLOAD_MAX), ALSO_INTO(check_config, send_size)},
 		{"expect", SETTING_BYTES, "text that must come back", INTO(check_config, expect),
@@ -167,6 +182,12 @@ const struct section schema_check = {
 		 RANGE(1, CHECK_PAYLOAD_MAX), ALSO_INTO(check_config, send_size)},
 		{"expect_hex", SETTING_HEX, "bytes that must come back", INTO(check_config, expect),
 		 RANGE(1, CHECK_PAYLOAD_MAX), ALSO_INTO(check_config, expect_size)},
+		{"user", SETTING_TEXT, "name of a mysql login, which has no password",
+		 INTO(check_config, mysql_user), RANGE(1, 80), .refuse = refuse_user},
+		{"address", SETTING_IP, "where the probe goes instead of the backend's address",
+		 INTO(check_config, address)},
+		{"port", SETTING_NUMBER, "the port it goes to instead of the backend's",
+		 INTO(check_config, port), RANGE(1, 65535)},
 		{"host", SETTING_TEXT, "the Host header of the request; else the backend's address",
 		 INTO(check_config, http_host), RANGE(1, 255), .refuse = refuse_host},
 		{"status", SETTING_STATUS, "the status, or range of them, that is expected",
@@ -255,7 +276,8 @@ const struct section schema_service = {
 		{"check", SETTING_SECTION, "how backends are probed", "none",
 		 INTO(service_config, check.kind),
 		 WORDS({"none", CHECK_NONE}, {"tcp", CHECK_TCP}, {"redis", CHECK_REDIS},
-		       {"postgres", CHECK_POSTGRES}),
+		       {"postgres", CHECK_POSTGRES}, {"mysql", CHECK_MYSQL},
+		       {"memcached", CHECK_MEMCACHED}, {"amqp", CHECK_AMQP}, {"smtp", CHECK_SMTP}),
 		 .section = &schema_check, .base = offsetof(struct service_config, check)},
 		{"passive", SETTING_SECTION, "whether clients' connections are evidence, and how",
 		 "on", INTO(service_config, settings.passive.enabled),
@@ -354,23 +376,28 @@ const char *words_find(const struct word *words, uint64_t value)
 }
 
 static const char *const synonyms[][2] = {
-	{"algorithm", "balance"},  {"bind", "listen"},
-	{"frontend", "listen"},	   {"health", "check"},
-	{"health_check", "check"}, {"healthcheck", "check"},
-	{"hosts", "backends"},	   {"lb_policy", "balance"},
-	{"members", "backends"},   {"method", "balance"},
-	{"path", "http"},	   {"pool", "backends"},
-	{"port", "listen"},	   {"retries", "tries"},
-	{"servers", "backends"},   {"targets", "backends"},
-	{"threads", "workers"},	   {"upstream", "backends"},
-	{"upstreams", "backends"}, {"url", "http"},
-	{"endpoints", "backends"}, {"maxconn", "max_connections"},
+	{"algorithm", "balance"},   {"bind", "listen"},
+	{"frontend", "listen"},	    {"health", "check"},
+	{"health_check", "check"},  {"healthcheck", "check"},
+	{"hosts", "backends"},	    {"lb_policy", "balance"},
+	{"members", "backends"},    {"method", "balance"},
+	{"path", "http"},	    {"pool", "backends"},
+	{"port", "listen"},	    {"retries", "tries"},
+	{"servers", "backends"},    {"targets", "backends"},
+	{"threads", "workers"},	    {"upstream", "backends"},
+	{"upstreams", "backends"},  {"url", "http"},
+	{"endpoints", "backends"},  {"maxconn", "max_connections"},
+	{"port", "address"},	    {"addr", "address"},
+	{"command", "exec"},	    {"external", "exec"},
+	{"script", "exec"},	    {"mariadb", "mysql"},
+	{"postgresql", "postgres"}, {"pgsql", "postgres"},
+	{"rabbitmq", "amqp"},
 };
 
-const char *schema_synonym(const char *key)
+const char *schema_synonym(const struct section *s, const char *key)
 {
 	for (size_t i = 0; i < sizeof(synonyms) / sizeof(synonyms[0]); i++)
-		if (!strcasecmp(key, synonyms[i][0]))
+		if (!strcasecmp(key, synonyms[i][0]) && section_find(s, synonyms[i][1]))
 			return synonyms[i][1];
 	return NULL;
 }

@@ -25,6 +25,7 @@ enum setting_type {
 	SETTING_STATUS,	  /* an HTTP status, or a range of them */
 	SETTING_TRUE,	  /* a flag that is given or left out */
 	SETTING_ADDRESS,  /* of a backend */
+	SETTING_IP,	  /* an address without a port */
 	SETTING_SECTION,  /* a mapping with the keys of `section` */
 	SETTING_LISTEN,	  /* an address or a sequence of them */
 	SETTING_SERVICES, /* a mapping of names to `section` */
@@ -81,8 +82,8 @@ extern const struct section *const schema_sections[];
 /* NULL when the section has no such key. */
 const struct setting *section_find(const struct section *s, const char *key);
 
-/* What was meant by a key that is nobody's: habits from other software. NULL: no idea. */
-const char *schema_synonym(const char *key);
+/* The key of `s` that was meant by one it does not have: habits from other software. NULL: none. */
+const char *schema_synonym(const struct section *s, const char *key);
 
 /* The word of `value`, NULL when there is none. */
 const char *words_find(const struct word *words, uint64_t value);

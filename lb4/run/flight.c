@@ -74,12 +74,30 @@ static enum flight_event on_failure(struct flight *f, const char *operation, int
 	return FLIGHT_BAD;
 }
 
+static enum flight_event say(struct flight *f, const void *data, size_t size)
+{
+	f->operation = FLIGHT_SEND;
+	f->n_sending = size;
+	ring_send(f->ring, f->fd, data, size, token_of(f, FLIGHT_SEND));
+	return FLIGHT_GOES_ON;
+}
+
 static enum flight_event on_outcome(struct flight *f, enum probe_outcome outcome)
 {
-	if (outcome == PROBE_MORE)
+	struct probe *probe = f->watch->probe;
+	const void *request;
+	size_t size;
+
+	switch (outcome) {
+	case PROBE_MORE:
 		return receive(f);
-	strcpy(f->error, probe_error(f->watch->probe));
-	return outcome == PROBE_OK ? FLIGHT_GOOD : FLIGHT_BAD;
+	case PROBE_SEND:
+		request = probe_request(probe, &size);
+		return say(f, request, size);
+	default:
+		strcpy(f->error, probe_error(probe));
+		return outcome == PROBE_OK ? FLIGHT_GOOD : FLIGHT_BAD;
+	}
 }
 
 static enum flight_event on_connected(struct flight *f, const struct ring_completion *c)
@@ -92,19 +110,16 @@ static enum flight_event on_connected(struct flight *f, const struct ring_comple
 	request = probe_request(f->watch->probe, &size);
 	if (size == 0)
 		return on_outcome(f, probe_on_sent(f->watch->probe));
-	f->operation = FLIGHT_SEND;
-	ring_send(f->ring, f->fd, request, size, token_of(f, FLIGHT_SEND));
-	return FLIGHT_GOES_ON;
+	return say(f, request, size);
 }
 
 static enum flight_event on_sent(struct flight *f, const struct ring_completion *c)
 {
-	size_t size;
-
+	if (f->lingering) /* that was the farewell, after which the peer closes */
+		return c->result < 0 ? FLIGHT_OVER : receive(f);
 	if (c->result < 0)
 		return on_failure(f, "send", c->result);
-	probe_request(f->watch->probe, &size);
-	if ((size_t)c->result < size)
+	if ((size_t)c->result < f->n_sending)
 		return on_failure(f, "send", -EPIPE);
 	return on_outcome(f, probe_on_sent(f->watch->probe));
 }
@@ -167,10 +182,14 @@ enum flight_event flight_on_deadline(struct flight *f)
 
 enum flight_event flight_finish(struct flight *f, bool linger)
 {
+	const void *farewell;
+	size_t size;
+
 	if (!linger)
 		return flight_cancel(f);
+	farewell = probe_farewell(f->watch->probe, &size);
 	f->lingering = true;
-	return receive(f);
+	return size ? say(f, farewell, size) : receive(f);
 }
 
 enum flight_event flight_cancel(struct flight *f)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One probe under way: socket, connect, send, receive until the outcome is known; with HTTP linger
- * until the peer has finished; close. One operation is in the ring for a flight, but while an event
- * is handled. What ends it early (timeout, target gone) cancels that operation, and the descriptor is closed only when
- * the completion has come. Knows no time and no verdicts: it tells its prober by events.
+ * One probe under way: socket, connect, send and receive until the outcome is known; where the
+ * protocol wants it say goodbye and linger until the peer has finished; close. One operation is in
+ * the ring for a flight, but while an event is handled. What ends it early (timeout, target gone)
+ * cancels that operation, and the descriptor is closed only when the completion has come. Knows no
+ * time and no verdicts: it tells its prober by events.
  */
 #pragma once
 
@@ -42,6 +43,7 @@ struct flight {
 	bool lingering;			 /* the outcome is known and good, the peer still talks */
 	bool cancelled;			 /* the completion is awaited, and nothing else */
 	size_t n_lingered;
+	size_t n_sending; /* bytes of what is being sent */
 	struct sockaddr_storage address;
 	int error_number; /* -errno */
 	char error[PROBE_ERROR_MAX];
