@@ -107,6 +107,7 @@ static int open_signals(void)
 
 	/* splice(2) has no MSG_NOSIGNAL, and standard output may close. */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL); /* whoever started us may ignore it, and checks' ends get lost */
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);

@@ -122,7 +122,8 @@ static int set_targets(struct daemon *d)
 			d->targets[n] = (struct target){s->backends[j].target_id, s, j};
 			checks[n++] = (struct check_target){
 				.id = s->backends[j].target_id,
-				.address = s->backends[j].backend->address,
+				.address = check_config_target(&s->check,
+							       &s->backends[j].backend->address),
 				.check = s->check, /* copied by the checker */
 			};
 		}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -8,6 +9,10 @@
 #include "text.h"
 #include "token.h"
 #include "watch.h"
+
+/* Of a program's output, at a time and between two looks at other things. */
+#define READ_SIZE 4096
+#define READS_MAX 16
 
 static uint64_t token_of(const struct flight *f, enum flight_operation operation)
 {
@@ -24,27 +29,6 @@ static enum flight_event receive(struct flight *f)
 	f->operation = FLIGHT_RECEIVE;
 	ring_receive(f->ring, f->fd, RING_BUFFER_SIZE, token_of(f, FLIGHT_RECEIVE));
 	return FLIGHT_GOES_ON;
-}
-
-int flight_init(struct flight *f, struct ring *ring, struct watch *w)
-{
-	socklen_t length = address_to_sockaddr(&w->address, &f->address);
-	int r = socket_new(&w->address, &f->fd);
-
-	if (r < 0)
-		return r;
-	f->ring = ring;
-	f->watch = w;
-	probe_begin(w->probe);
-	f->operation = FLIGHT_CONNECT;
-	ring_connect(ring, f->fd, &f->address, length, token_of(f, FLIGHT_CONNECT));
-	return 0;
-}
-
-void flight_deinit(struct flight *f)
-{
-	socket_close(f->fd);
-	f->fd = -1;
 }
 
 /* Failures of this side say nothing about the backend. */
@@ -72,6 +56,53 @@ static enum flight_event on_failure(struct flight *f, const char *operation, int
 	snprintf(f->error, sizeof(f->error), "%s: %s", operation,
 		 strerrordesc_np(-error) ?: "unknown error");
 	return FLIGHT_BAD;
+}
+
+static enum flight_event poll_child(struct flight *f)
+{
+	f->operation = FLIGHT_CHILD;
+	ring_poll(f->ring, f->child.events, POLLIN, token_of(f, FLIGHT_CHILD));
+	return FLIGHT_GOES_ON;
+}
+
+static enum flight_event run_program(struct flight *f)
+{
+	struct probe *probe = f->watch->probe;
+	int r = child_start(probe_program(probe), probe_environment(probe), &f->child);
+
+	return r < 0 ? on_failure(f, "exec", r) : poll_child(f);
+}
+
+static enum flight_event connect_socket(struct flight *f)
+{
+	const struct address *address = &f->watch->address;
+	socklen_t length = address_to_sockaddr(address, &f->address);
+	int r = socket_new(address, &f->fd);
+
+	if (r < 0) {
+		f->error_number = r;
+		return FLIGHT_HAMPERED;
+	}
+	f->operation = FLIGHT_CONNECT;
+	ring_connect(f->ring, f->fd, &f->address, length, token_of(f, FLIGHT_CONNECT));
+	return FLIGHT_GOES_ON;
+}
+
+enum flight_event flight_init(struct flight *f, struct ring *ring, struct watch *w)
+{
+	f->ring = ring;
+	f->watch = w;
+	f->fd = -1;
+	f->child = (struct child)CHILD_INIT;
+	probe_begin(w->probe);
+	return w->check.kind == CHECK_EXEC ? run_program(f) : connect_socket(f);
+}
+
+void flight_deinit(struct flight *f)
+{
+	child_deinit(&f->child);
+	socket_close(f->fd);
+	f->fd = -1;
 }
 
 static enum flight_event say(struct flight *f, const void *data, size_t size)
@@ -146,11 +177,41 @@ static enum flight_event on_received(struct flight *f, const struct ring_complet
 					    : probe_feed(probe, c->data, (size_t)c->result));
 }
 
+/* Takes what the program says, but no more at a time than leaves others their turn. */
+static bool hear_child(struct flight *f, struct child_end *ret)
+{
+	uint8_t buffer[READ_SIZE];
+	bool ended = child_has_ended(&f->child, ret); /* what it said before is there by now */
+	size_t n;
+
+	for (int i = 0; i < READS_MAX; i++) {
+		n = child_read(&f->child, buffer, sizeof(buffer));
+		if (n == 0)
+			break;
+		if (!f->cancelled)
+			probe_feed(f->watch->probe, buffer, n);
+	}
+	return ended;
+}
+
+static enum flight_event on_child(struct flight *f)
+{
+	struct child_end end;
+
+	if (!hear_child(f, &end))
+		return poll_child(f);
+	if (f->cancelled)
+		return FLIGHT_OVER;
+	return on_outcome(f, probe_on_exit(f->watch->probe, end.status, end.signal));
+}
+
 enum flight_event flight_on_completion(struct flight *f, const struct ring_completion *c)
 {
 	enum flight_operation operation = f->operation;
 
 	f->operation = FLIGHT_NONE;
+	if (operation == FLIGHT_CHILD)
+		return on_child(f);
 	if (f->cancelled)
 		return FLIGHT_OVER;
 	switch (operation) {
@@ -171,7 +232,9 @@ enum flight_event flight_on_deadline(struct flight *f)
 
 	if (f->lingering)
 		return flight_cancel(f);
-	if (f->operation == FLIGHT_CONNECT)
+	if (f->operation == FLIGHT_CHILD)
+		lack = "the program has not ended";
+	else if (f->operation == FLIGHT_CONNECT)
 		lack = "not connected";
 	else if (probe_received(w->probe) == 0)
 		lack = "no answer";
@@ -196,7 +259,9 @@ enum flight_event flight_cancel(struct flight *f)
 {
 	if (f->operation == FLIGHT_NONE)
 		return FLIGHT_OVER;
-	if (!f->cancelled)
+	if (!f->cancelled && f->operation == FLIGHT_CHILD)
+		child_kill(&f->child); /* which ends the poll too */
+	else if (!f->cancelled)
 		ring_cancel(f->ring, token_of(f, f->operation));
 	f->cancelled = true;
 	return FLIGHT_GOES_ON;

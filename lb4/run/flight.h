@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One probe under way: socket, connect, send and receive until the outcome is known; where the
- * protocol wants it say goodbye and linger until the peer has finished; close. One operation is in
- * the ring for a flight, but while an event is handled. What ends it early (timeout, target gone)
- * cancels that operation, and the descriptor is closed only when the completion has come. Knows no
- * time and no verdicts: it tells its prober by events.
+ * protocol wants it say goodbye and linger until the peer has finished; close. Or a program, whose
+ * output is read until it has ended.
+ *
+ * One operation is in the ring for a flight, but while an event is handled. What ends it early
+ * (timeout, target gone) cancels that operation, and the descriptor is closed only when the
+ * completion has come; a program is killed, and its end awaited. Knows no time and no verdicts: it
+ * tells its prober by events.
  */
 #pragma once
 
@@ -13,6 +16,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "child.h"
 #include "probe.h"
 #include "ring.h"
 #include "slots.h"
@@ -24,6 +28,7 @@ enum flight_operation {
 	FLIGHT_CONNECT,
 	FLIGHT_SEND,
 	FLIGHT_RECEIVE,
+	FLIGHT_CHILD, /* polls what the program does */
 };
 
 enum flight_event {
@@ -38,7 +43,8 @@ struct flight {
 	struct slot slot;
 	struct ring *ring;
 	struct watch *watch;
-	int fd;
+	int fd;				 /* of the socket; -1: it is a program */
+	struct child child;		 /* the program */
 	enum flight_operation operation; /* in the ring */
 	bool lingering;			 /* the outcome is known and good, the peer still talks */
 	bool cancelled;			 /* the completion is awaited, and nothing else */
@@ -49,8 +55,11 @@ struct flight {
 	char error[PROBE_ERROR_MAX];
 };
 
-/* Begins a probe of `w`. -errno when there is no socket to be had. */
-int flight_init(struct flight *f, struct ring *ring, struct watch *w);
+/*
+ * Begins a probe of `w`. FLIGHT_GOES_ON, or what it ended with at once: FLIGHT_HAMPERED, and of a
+ * program that cannot be run FLIGHT_BAD. To be deinited in all cases.
+ */
+enum flight_event flight_init(struct flight *f, struct ring *ring, struct watch *w);
 void flight_deinit(struct flight *f);
 
 /* Whether a completion of `token` is what the flight waits for. */

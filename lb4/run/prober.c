@@ -25,6 +25,7 @@ int prober_init(struct prober *p, struct ring *ring, struct mailbox *reports, ui
 
 	*p = (struct prober){.ring = ring, .reports = reports, .random = seed};
 	list_init(&p->waiting);
+	list_init(&p->waiting_children);
 	r = slots_init(&p->flights, sizeof(struct flight), FLIGHTS_MAX);
 	if (r < 0)
 		return r;
@@ -121,49 +122,6 @@ static void postpone(struct prober *p, struct watch *w, int error, nsec_t now)
 		    strerrordesc_np(-error));
 }
 
-static void launch(struct prober *p, struct watch *w, nsec_t now)
-{
-	struct flight *f = slots_new(&p->flights);
-	int r;
-
-	if (!f) {
-		list_append(&p->waiting, &w->waiting);
-		return;
-	}
-	r = flight_init(f, p->ring, w);
-	if (r < 0) {
-		slots_free(&p->flights, f);
-		postpone(p, w, r, now);
-		arm(p, w, nsec_add(w->due, PAUSE_MIN));
-		return;
-	}
-	w->flight = f;
-	w->started = now;
-	arm(p, w, nsec_add(now, w->check.timeout));
-}
-
-/* The flight is over: its watch waits for the next, and whoever waited for a flight gets one. */
-static void land(struct prober *p, struct flight *f, nsec_t now)
-{
-	struct watch *w = f->watch;
-	nsec_t earliest = nsec_add(now, PAUSE_MIN);
-
-	flight_deinit(f);
-	slots_free(&p->flights, f);
-	w->flight = NULL;
-	if (w->gone)
-		watch_free(w);
-	else
-		arm(p, w, w->due > earliest ? w->due : earliest);
-
-	while (!list_empty(&p->waiting) && p->flights.n_used < FLIGHTS_MAX) {
-		struct watch *next = container_of(p->waiting.next, struct watch, waiting);
-
-		list_unlink(&next->waiting);
-		launch(p, next, now);
-	}
-}
-
 static void schedule(struct prober *p, struct watch *w)
 {
 	w->due = verdict_next_due(&w->verdict, &w->check, w->started, draw(p));
@@ -182,6 +140,69 @@ static void record(struct prober *p, struct watch *w, bool ok, const char *error
 	for (struct subscriber *s = w->subscribers; s; s = s->next)
 		tell(p, s);
 	schedule(p, w);
+}
+
+static bool runs_program(const struct watch *w)
+{
+	return w->check.kind == CHECK_EXEC;
+}
+
+static void launch(struct prober *p, struct watch *w, nsec_t now, nsec_t wall)
+{
+	bool program = runs_program(w), crowded = program && p->n_children == CHILDREN_MAX;
+	struct flight *f = crowded ? NULL : slots_new(&p->flights);
+	enum flight_event event;
+
+	if (!f) {
+		list_append(crowded ? &p->waiting_children : &p->waiting, &w->waiting);
+		return;
+	}
+	w->started = now;
+	event = flight_init(f, p->ring, w);
+	if (event == FLIGHT_GOES_ON) {
+		p->n_children += program;
+		w->flight = f;
+		arm(p, w, nsec_add(now, w->check.timeout));
+		return;
+	}
+	if (event == FLIGHT_BAD)
+		record(p, w, false, f->error, now, wall);
+	else
+		postpone(p, w, f->error_number, now);
+	flight_deinit(f);
+	slots_free(&p->flights, f);
+	arm(p, w, nsec_add(w->due, PAUSE_MIN));
+}
+
+/* Whoever waits for a flight gets one, or goes on to wait for a program's turn. */
+static void launch_waiting(struct prober *p, struct list *waiting, nsec_t now, nsec_t wall)
+{
+	struct watch *next = container_of(waiting->next, struct watch, waiting);
+
+	list_unlink(&next->waiting);
+	launch(p, next, now, wall);
+}
+
+/* The flight is over: its watch waits for the next. */
+static void land(struct prober *p, struct flight *f, nsec_t now, nsec_t wall)
+{
+	struct watch *w = f->watch;
+	nsec_t earliest = nsec_add(now, PAUSE_MIN);
+
+	p->n_children -= runs_program(w);
+	flight_deinit(f);
+	slots_free(&p->flights, f);
+	w->flight = NULL;
+	if (w->gone)
+		watch_free(w);
+	else
+		arm(p, w, w->due > earliest ? w->due : earliest);
+
+	while (!list_empty(&p->waiting) && p->flights.n_used < FLIGHTS_MAX)
+		launch_waiting(p, &p->waiting, now, wall);
+	while (!list_empty(&p->waiting_children) && p->n_children < CHILDREN_MAX &&
+	       p->flights.n_used < FLIGHTS_MAX)
+		launch_waiting(p, &p->waiting_children, now, wall);
 }
 
 /* Ends the flight, or lets it linger until the next one is due at the latest. */
@@ -218,7 +239,7 @@ static void on_event(struct prober *p, struct flight *f, enum flight_event event
 		break;
 	}
 	if (event == FLIGHT_OVER)
-		land(p, f, now);
+		land(p, f, now, wall);
 }
 
 void prober_on_completion(struct prober *p, const struct ring_completion *c, nsec_t now,
@@ -245,7 +266,7 @@ void prober_on_time(struct prober *p, nsec_t now, nsec_t wall)
 		if (w->flight)
 			on_event(p, w->flight, flight_on_deadline(w->flight), now, wall);
 		else
-			launch(p, w, now);
+			launch(p, w, now, wall);
 	}
 }
 

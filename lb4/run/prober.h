@@ -16,7 +16,9 @@
 #include "slots.h"
 #include "watch.h"
 
-#define FLIGHTS_MAX 256 /* further probes wait in line: descriptors in use have a limit */
+/* Further probes wait in line: descriptors in use have a limit, and programs run at a time. */
+#define FLIGHTS_MAX  256
+#define CHILDREN_MAX 32
 
 /* Tokens with this in the highest byte are the caller's. */
 #define PROBER_FOREIGN_TOKEN ((uint64_t)0xff << 56)
@@ -26,7 +28,9 @@ struct prober {
 	struct mailbox *reports;
 	struct watch_set set;
 	struct slots flights;
-	struct list waiting; /* watches that are due and found all flights taken */
+	unsigned n_children;	      /* of the flights */
+	struct list waiting;	      /* watches that are due and found all flights taken */
+	struct list waiting_children; /* those with a program that found too many at work */
 	uint64_t random;
 	nsec_t complain_at; /* the earliest time of the next log line */
 	_Atomic uint64_t n_results, n_dropped, n_postponed, n_late; /* anyone reads */

@@ -39,7 +39,7 @@ struct watch {
 	nsec_t started;	    /* the last probe */
 	nsec_t due;	    /* the next probe */
 	struct flight *flight;
-	struct list waiting; /* linked when due while all flights are taken */
+	struct list waiting; /* linked when due while no flight is to be had */
 	bool fresh;	     /* never scheduled */
 	bool gone;	     /* in no set: ends with its flight */
 	struct watch *twin;  /* scratch of watch_set_adopt() */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <arpa/inet.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,10 +9,11 @@
 
 #include "test.h"
 
-#define OPERATIONS_MAX 1024
-#define BUFFERS_MAX    4
-#define FD_FIRST       1000
-#define FDS_MAX	       100000
+#define OPERATIONS_MAX	 1024
+#define BUFFERS_MAX	 4
+#define FD_FIRST	 1000
+#define FDS_MAX		 100000
+#define CHILDREN_STARTED 1000
 
 struct ring {
 	struct fake_operation operations[OPERATIONS_MAX];
@@ -39,8 +41,90 @@ int socket_new(const struct address *address, int *ret_fd)
 
 static struct ring *the_ring;
 
+/* Numbers of children are those of their descriptors, so that no two are alike. */
+int fake_child_error;
+
+static struct fake_child children[CHILDREN_STARTED];
+static unsigned n_children;
+
+int child_start(char *const argv[], char *const environment[], struct child *ret)
+{
+	struct address any = {};
+
+	assert_non_null(argv[0]);
+	assert_non_null(environment[0]);
+	if (fake_child_error)
+		return fake_child_error;
+	assert_true(n_children < CHILDREN_STARTED);
+	*ret = (struct child)CHILD_INIT;
+	assert_int_equal(socket_new(&any, &ret->events), 0);
+	ret->pid = ret->events;
+	children[n_children++] = (struct fake_child){.pid = ret->pid};
+	return 0;
+}
+
+struct fake_child *fake_child(const struct ring *r, size_t nth)
+{
+	const struct fake_operation *o = fake_operation(r, nth);
+
+	assert_int_equal(o->kind, FAKE_POLL);
+	for (unsigned i = 0; i < n_children; i++)
+		if (children[i].pid == o->fd)
+			return &children[i];
+	fail_msg("no child");
+	return NULL;
+}
+
+static struct fake_child *find_child(pid_t pid)
+{
+	for (unsigned i = 0; i < n_children; i++)
+		if (children[i].pid == pid)
+			return &children[i];
+	fail_msg("no child");
+	return NULL;
+}
+
+size_t child_read(struct child *c, void *buffer, size_t size)
+{
+	struct fake_child *fake = find_child(c->events);
+	size_t n = fake->says ? strlen(fake->says) : 0;
+
+	if (n > size)
+		n = size;
+	if (n > 0 && !fake->says_for_ever)
+		fake->says += n;
+	if (n > 0)
+		memcpy(buffer, fake->says_for_ever ? fake->says : fake->says - n, n);
+	return n;
+}
+
+bool child_has_ended(struct child *c, struct child_end *ret)
+{
+	struct fake_child *fake = find_child(c->pid);
+
+	if (!fake->ended)
+		return false;
+	*ret = fake->end;
+	c->pid = 0;
+	return true;
+}
+
+void child_kill(struct child *c)
+{
+	find_child(c->pid)->killed = true;
+}
+
+void child_deinit(struct child *c)
+{
+	assert_int_equal(c->pid, 0);
+	socket_close(c->events);
+	*c = (struct child)CHILD_INIT;
+}
+
 void socket_close(int fd)
 {
+	if (fd < 0)
+		return;
 	assert_in_range(fd, FD_FIRST, FD_FIRST + n_fds - 1);
 	assert_true(fd_open[fd - FD_FIRST]);
 	for (size_t i = 0; i < the_ring->n_operations; i++)
@@ -59,6 +143,8 @@ struct ring *fake_ring_new(void)
 	the_ring = calloc(1, sizeof(*the_ring));
 	assert_non_null(the_ring);
 	fake_socket_error = 0;
+	fake_child_error = 0;
+	n_children = 0;
 	n_fds = 0;
 	return the_ring;
 }
@@ -102,6 +188,12 @@ void ring_send(struct ring *r, int fd, const void *data, size_t size, uint64_t t
 {
 	assert_true(size > 0);
 	submit(r, FAKE_SEND, fd, data, size, token);
+}
+
+void ring_poll(struct ring *r, int fd, unsigned events, uint64_t token)
+{
+	assert_int_equal(events, POLLIN);
+	submit(r, FAKE_POLL, fd, NULL, 0, token);
 }
 
 void ring_receive(struct ring *r, int fd, size_t size, uint64_t token)

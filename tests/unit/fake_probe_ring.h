@@ -11,12 +11,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "child.h"
 #include "ring.h"
 
 enum fake_kind {
 	FAKE_CONNECT,
 	FAKE_SEND,
 	FAKE_RECEIVE,
+	FAKE_POLL,
 };
 
 struct fake_operation {
@@ -49,6 +51,21 @@ struct ring_completion fake_complete(struct ring *r, size_t nth, int result, con
 uint16_t fake_port(const struct ring *r, size_t nth);
 
 unsigned fake_n_open(void);
+
+/* A program as the test has it behave. */
+struct fake_child {
+	pid_t pid;
+	bool ended, killed;
+	struct child_end end;
+	const char *says; /* what is there to be read, or NULL */
+	bool says_for_ever;
+};
+
+/* The child that the nth operation, a poll, is about. */
+struct fake_child *fake_child(const struct ring *r, size_t nth);
+
+/* What child_start() fails with; 0: it does not. */
+extern int fake_child_error;
 
 /* What socket_new() fails with; 0: it does not. */
 extern int fake_socket_error;

@@ -26,6 +26,21 @@ const struct check_config check_http = {.kind = CHECK_HTTP,
 					.status_min = 200,
 					.status_max = 399};
 
+const struct check_config check_smtp = {.kind = CHECK_SMTP,
+					.interval = 2 * S,
+					.fast_interval = 500 * MS,
+					.timeout = S,
+					.rise = 2,
+					.fall = 3};
+static char *const program[] = {(char *)"/bin/check", NULL};
+const struct check_config check_exec = {.kind = CHECK_EXEC,
+					.interval = 2 * S,
+					.fast_interval = 500 * MS,
+					.timeout = S,
+					.rise = 2,
+					.fall = 3,
+					.exec = (char **)program};
+
 void world_init(struct world *w)
 {
 	w->ring = fake_ring_new();
@@ -135,6 +150,12 @@ void world_deinit(struct world *w)
 	expect_no_report(w);
 	prober_set(&w->prober, &nothing, w->now);
 	while (fake_n_operations(w->ring)) {
+		if (fake_operation(w->ring, 0)->kind == FAKE_POLL) {
+			assert_true(fake_child(w->ring, 0)->killed);
+			fake_child(w->ring, 0)->ended = true;
+			complete(w, 0, 1);
+			continue;
+		}
 		assert_true(fake_operation(w->ring, 0)->cancelled);
 		complete(w, 0, -ECANCELED);
 	}

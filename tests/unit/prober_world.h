@@ -12,7 +12,7 @@
 #define WALL (1000000 * S) /* what the wall clock is ahead */
 
 /* interval 2s, fast 500ms, timeout 1s, rise 2, fall 3 */
-extern const struct check_config check_tcp, check_redis, check_http;
+extern const struct check_config check_tcp, check_redis, check_http, check_smtp, check_exec;
 
 struct world {
 	struct ring *ring;

@@ -16,6 +16,14 @@
 static const struct check_config tcp = {.kind = CHECK_TCP};
 static const struct check_config redis = {.kind = CHECK_REDIS};
 static const struct check_config postgres = {.kind = CHECK_POSTGRES};
+static const struct check_config memcached = {.kind = CHECK_MEMCACHED};
+static const struct check_config amqp = {.kind = CHECK_AMQP};
+static const struct check_config smtp = {.kind = CHECK_SMTP};
+static const struct check_config mysql = {.kind = CHECK_MYSQL};
+static const struct check_config mysql_user = {.kind = CHECK_MYSQL,
+					       .mysql_user = (char *)"monitor"};
+static char *const command[] = {(char *)"/bin/check", (char *)"-v", NULL};
+static const struct check_config program = {.kind = CHECK_EXEC, .exec = (char **)command};
 static const struct check_config http = {
 	.kind = CHECK_HTTP, .http_path = "/healthz", .status_min = 200, .status_max = 399};
 static const struct check_config http_exact = {
@@ -46,6 +54,39 @@ static const struct address address = {
 
 #define H "HTTP/1.1 200 OK\r\n"
 
+/* What RabbitMQ 3.10.8 of Debian 12 says to the header of AMQP 0-9-1. */
+#define RABBITMQ_START                                                                             \
+	"\x01\0\0\0\0\x01\xeb\0\x0a\0\x0a\0\x09\0\0\x01\xc6\x0c"                                   \
+	"capabilitiesF\0\0\0\xc7\x12publisher_confirmst\x01\x1a"                                   \
+	"exchange_exchange_bindingst\x01\x0a"                                                      \
+	"basic.nackt\x01\x16"                                                                      \
+	"consumer_cancel_notifyt\x01\x12"                                                          \
+	"connection.blockedt\x01\x13"                                                              \
+	"consumer_prioritiest\x01\x1c"                                                             \
+	"authentication_failure_closet\x01\x10per_consumer_qost\x01\x0f"                           \
+	"direct_reply_tot\x01\x0c"                                                                 \
+	"cluster_nameS\0\0\0\x04r@vm\x09"                                                          \
+	"copyrightS\0\0\0\x37"                                                                     \
+	"Copyright (c) 2007-2022 VMware, Inc. or its affiliates.\x0b"                              \
+	"informationS\0\0\0\x39Licensed under the MPL 2.0. Website: https://rabbitmq.com\x08"      \
+	"platformS\0\0\0\x11"                                                                      \
+	"Erlang/OTP 25.2.3\x07productS\0\0\0\x08RabbitMQ\x07versionS\0\0\0\x06"                    \
+	"3.10.8\0\0\0\x0e"                                                                         \
+	"AMQPLAIN PLAIN\0\0\0\x05"                                                                 \
+	"en_US\xce"
+
+/* A smaller one, and the same with this or that byte wrong. */
+#define SMALL_START(channel, size, method, minor, end)                                             \
+	"\x01\0" channel "\0\0\0" size "\0\x0a\0" method "\0" minor "\0\0\0\0\0\0\0\0\0\0\0\0" end
+
+/* What postfix 3.7 says first, and one with a policy. */
+#define POSTFIX "220 mail.example.org ESMTP Postfix (Debian/GNU)\r\n"
+#define POLICY	"220-mail.example.org ESMTP\r\n220-No abuse.\r\n220-\r\n220 Ready\r\n"
+
+#define MYSQL_BLOCKED                                                                              \
+	"\x69\0\0\0\xff\x69\x04Host '10.9.1.1' is blocked because of many connection errors; "     \
+	"unblock with 'mariadb-admin flush-hosts'"
+
 /* An answer, and what becomes of it wherever it is cut in pieces. */
 static const struct {
 	const struct check_config *check;
@@ -53,6 +94,7 @@ static const struct {
 	size_t size;
 	const char *error; /* NULL: good; "": undecided */
 	bool ends;	   /* FIN follows */
+	bool early;	   /* refused with what has come by then, which the error quotes */
 } cases[] = {
 	{&redis, TEXT("+PONG\r\n"), NULL},
 	{&redis, TEXT("+PONG\n"), NULL},
@@ -77,6 +119,97 @@ static const struct {
 	{&postgres, TEXT("E"), "the server answered with an error: "},
 	{&postgres, TEXT(""), "closed without an answer", true},
 
+	{&memcached, TEXT("VERSION 1.6.18\r\n"), NULL},
+	{&memcached, TEXT("CLIENT_ERROR unauthenticated\r\n"), NULL},
+	{&memcached, TEXT("CLIENT_ERROR bad command line format\r\n"),
+	 "expected VERSION, got CLIENT_ERROR bad command line format"},
+	{&memcached, TEXT("ERROR Too many open connections\r\n"),
+	 "expected VERSION, got ERROR Too many open connections"},
+	{&memcached, TEXT("VERSION\r\n"), "expected VERSION, got VERSION"},
+	{&memcached, TEXT("-ERR unknown command\r\n"), "expected VERSION, got -", .early = true},
+	{&memcached, TEXT("\0\r\n"), "expected VERSION, got \\x00"},
+	{&memcached, TEXT("VERSION 1.6"), ""},
+	{&memcached, TEXT("VER"), "expected VERSION, got VER", true},
+
+	{&amqp, TEXT(RABBITMQ_START), NULL},
+	{&amqp, TEXT(SMALL_START("\0", "\x12", "\x0a", "\x09", "\xce")), NULL},
+	{&amqp, TEXT(SMALL_START("\0", "\x13", "\x0a", "\x09", "\xce")), ""},
+	{&amqp, TEXT(SMALL_START("\0", "\x12", "\x0a", "\x09", "\xcd")),
+	 "the frame of Connection.Start does not end as it should"},
+	{&amqp, TEXT(SMALL_START("\1", "\x12", "\x0a", "\x09", "")),
+	 "expected Connection.Start, got "
+	 "\"\\x01\\x00\\x01\\x00\\x00\\x00\\x12\\x00\\n\\x00\\n\\x00\\t\"",
+	 .early = true},
+	{&amqp, TEXT(SMALL_START("\0", "\x12", "\x0b", "\x09", "")),
+	 "expected Connection.Start, got "
+	 "\"\\x01\\x00\\x00\\x00\\x00\\x00\\x12\\x00\\n\\x00\\x0b...\"",
+	 .early = true},
+	{&amqp, TEXT(SMALL_START("\0", "\x12", "\x0a", "\x08", "")),
+	 "expected Connection.Start, got "
+	 "\"\\x01\\x00\\x00\\x00\\x00\\x00\\x12\\x00\\n\\x00\\n\\x00...\"",
+	 .early = true},
+	{&amqp, TEXT(SMALL_START("\0", "\x05", "\x0a", "\x09", "")),
+	 "expected Connection.Start, got "
+	 "\"\\x01\\x00\\x00\\x00\\x00\\x00\\x05\\x00\\n\\x00\\n\\x00\\t\"",
+	 .early = true},
+	{&amqp, TEXT("\x01\0\0\0\0\x40\0\0\x0a\0\x0a\0\x09"),
+	 "expected Connection.Start, got "
+	 "\"\\x01\\x00\\x00\\x00\\x00@\\x00\\x00\\n\\x00\\n\\x00\\t\"",
+	 .early = true},
+	{&amqp, TEXT("AMQP\0\0\x09\x01"), "the server wants AMQP 0-9-1 (protocol 0), not 0-9-1"},
+	{&amqp, TEXT("AMQP\3\1\0\0"), "the server wants AMQP 1-0-0 (protocol 3), not 0-9-1"},
+	{&amqp, TEXT("AMQP\0\1\0"), ""},
+	{&amqp, TEXT("AMQP\0\1\0"),
+	 "closed within Connection.Start, after 7 bytes: "
+	 "\"AMQP\\x00\\x01\\x00\"",
+	 true},
+	{&amqp, TEXT("ANY"), "expected Connection.Start, got \"AN\"", .early = true},
+	{&amqp, TEXT("HTTP"), "expected Connection.Start, got \"H\"", .early = true},
+	{&amqp, TEXT(""), "closed without an answer", true},
+
+	{&smtp, TEXT(POSTFIX), NULL},
+	{&smtp, TEXT(POLICY), NULL},
+	{&smtp, TEXT("220\n"), NULL},
+	{&smtp, TEXT("220-mail\r\n220-more\r\n"), ""},
+	{&smtp, TEXT("220-mail\r\n220"), "closed within the greeting, after 13 bytes", true},
+	{&smtp, TEXT("554 5.7.1 go away\r\n"), "expected 220, got \"554 5.7.1 go away\""},
+	{&smtp, TEXT("421 too busy\r\n"), "expected 220, got \"421 too busy\""},
+	{&smtp, TEXT("220-mail\r\n554 no\r\n"), "expected 220, got \"554 no\""},
+	{&smtp, TEXT("2200 mail\r\n"), "expected 220, got \"2200 mail\""},
+	{&smtp, TEXT("22\r\n"), "expected 220, got \"22\""},
+	{&smtp, TEXT("\r\n"), "expected 220, got \"\\r\"", .early = true},
+	{&smtp, TEXT("\n"), "expected 220, got \"\""},
+	{&smtp, TEXT("* OK IMAP4rev1"), "expected 220, got \"*\"", .early = true},
+	{&smtp, TEXT(""), "closed without an answer", true},
+
+	{&mysql, TEXT(MYSQL_BLOCKED),
+	 "MySQL error 1129: Host '10.9.1.1' is blocked because of many connection errors; unblock "
+	 "with 'mariadb-admin flush-hosts'"},
+	{&mysql, TEXT("\x17\0\0\0\xff\x10\x04Too many connections"),
+	 "MySQL error 1040: Too many connections"},
+	{&mysql, TEXT("\x1d\0\0\0\xff\x10\x04#08004Too many connections"),
+	 "MySQL error 1040: Too many connections"},
+	/* Before the greeting a denial is one of everybody. */
+	{&mysql, TEXT("\x0b\0\0\0\xff\x15\x04#28000No"), "MySQL error 1045: No"},
+	{&mysql, TEXT("\x02\0\0\0\xff\x15"),
+	 "not a MySQL greeting: \"\\x02\\x00\\x00\\x00\\xff\\x15\""},
+	{&mysql, TEXT("\x03\0\0\0\xff\x15\x04"), "MySQL error 1045: "},
+	{&mysql,
+	 TEXT("\x02\0\0\0\x09"
+	      "x"),
+	 "expected version 10 of the MySQL protocol, got 9"},
+	{&mysql,
+	 TEXT("\x03\0\0\0\x0a"
+	      "5."),
+	 "not a MySQL greeting: "
+	 "\"\\x03\\x00\\x00\\x00\\n5.\""},
+	{&mysql, TEXT("\0\0\0\0"), "not a MySQL greeting: \"\\x00\\x00\\x00\\x00\""},
+	{&mysql, TEXT("\x02\0\0\1"), "not a MySQL greeting: \"\\x02\\x00\\x00\\x01\""},
+	{&mysql, TEXT("SSH-"), "not a MySQL greeting: \"SSH-\"", .early = true},
+	{&mysql, TEXT("\x17\0\0\0\xff\x10"), ""},
+	{&mysql, TEXT("\x17\0\0\0\xff\x10"), "closed within the greeting, after 6 bytes", true},
+	{&mysql, TEXT(""), "closed without an answer", true},
+
 	{&both, TEXT("PO\"NG"), NULL},
 	{&both, TEXT("POPO\"PO\"NG"), NULL},
 	{&both, TEXT("PO\"N"), "expected \"PO\\\"NG\" before the end, got \"PO\\\"N\"", true},
@@ -96,7 +229,8 @@ static const struct {
 	{&http, TEXT("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" H "\r\n"), NULL},
 	{&http, TEXT("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 500 No\r\n\r\n"),
 	 "HTTP status 500, expected 200-399"},
-	{&http, TEXT("HTTP/1.1 100 Continue\r\n\r\nSSH-2.0\r\n"), "not an HTTP answer: \"S\""},
+	{&http, TEXT("HTTP/1.1 100 Continue\r\n\r\nSSH-2.0\r\n"), "not an HTTP answer: \"S\"",
+	 .early = true},
 	{&http, TEXT("HTTP/1.1 101 Switching\r\n\r\n"), "HTTP status 101, expected 200-399"},
 	{&http, TEXT("HTTP/1.1 503 Service Unavailable\r\n"), "HTTP status 503, expected 200-399"},
 	{&http, TEXT("HTTP/1.1 400 Bad Request\r\n"), "HTTP status 400, expected 200-399"},
@@ -106,16 +240,24 @@ static const struct {
 	{&http, TEXT(H), ""},
 	{&http, TEXT(H "Server: x\r\n"), "closed within the HTTP header, after 28 bytes", true},
 	{&http, TEXT(""), "closed without an answer", true},
-	{&http, TEXT("HTTP/1.1 2OO OK\r\n"), "not an HTTP answer: \"HTTP/1.1 2OO OK\\r\""},
-	{&http, TEXT("HTTP/1.1 200OK\r\n"), "not an HTTP answer: \"HTTP/1.1 200OK\\r\""},
-	{&http, TEXT("HTTP/1.1 2000 OK\r\n"), "not an HTTP answer: \"HTTP/1.1 2000 OK\\r\""},
-	{&http, TEXT("HTTP/1.1  200 OK\r\n"), "not an HTTP answer: \"HTTP/1.1  200 OK\\r\""},
-	{&http, TEXT("HTTP/1.1 020 OK\r\n"), "not an HTTP answer: \"HTTP/1.1 020 OK\\r\""},
-	{&http, TEXT("HTTP/1.1 600 OK\r\n"), "not an HTTP answer: \"HTTP/1.1 600 OK\\r\""},
-	{&http, TEXT("HTTP/1.2 200 OK\r\n"), "not an HTTP answer: \"HTTP/1.2 200 OK\\r\""},
-	{&http, TEXT("HTTP/1.1 200\0OK\r\n"), "not an HTTP answer: \"HTTP/1.1 200\\x00OK\\r\""},
-	{&http, TEXT("HTTP/1.\r\n"), "not an HTTP answer: \"HTTP/1.\\r\""},
-	{&http, TEXT("\r\n"), "not an HTTP answer: \"\\r\""},
+	{&http, TEXT("HTTP/1.1 2OO OK\r\n"), "not an HTTP answer: \"HTTP/1.1 2OO OK\\r\"",
+	 .early = true},
+	{&http, TEXT("HTTP/1.1 200OK\r\n"), "not an HTTP answer: \"HTTP/1.1 200OK\\r\"",
+	 .early = true},
+	{&http, TEXT("HTTP/1.1 2000 OK\r\n"), "not an HTTP answer: \"HTTP/1.1 2000 OK\\r\"",
+	 .early = true},
+	{&http, TEXT("HTTP/1.1  200 OK\r\n"), "not an HTTP answer: \"HTTP/1.1  200 OK\\r\"",
+	 .early = true},
+	{&http, TEXT("HTTP/1.1 020 OK\r\n"), "not an HTTP answer: \"HTTP/1.1 020 OK\\r\"",
+	 .early = true},
+	{&http, TEXT("HTTP/1.1 600 OK\r\n"), "not an HTTP answer: \"HTTP/1.1 600 OK\\r\"",
+	 .early = true},
+	{&http, TEXT("HTTP/1.2 200 OK\r\n"), "not an HTTP answer: \"HTTP/1.2 200 OK\\r\"",
+	 .early = true},
+	{&http, TEXT("HTTP/1.1 200\0OK\r\n"), "not an HTTP answer: \"HTTP/1.1 200\\x00OK\\r\"",
+	 .early = true},
+	{&http, TEXT("HTTP/1.\r\n"), "not an HTTP answer: \"HTTP/1.\\r\"", .early = true},
+	{&http, TEXT("\r\n"), "not an HTTP answer: \"\\r\"", .early = true},
 
 	{&http_body, TEXT(H "\r\nI am ready."), NULL},
 	{&http_body, TEXT(H "X-Note: ready\r\n\r\n"), ""},
@@ -211,7 +353,7 @@ static void answers_in_any_pieces(void **state)
 			outcome = feed(p, cases[i].answer, cut);
 			if (outcome == PROBE_MORE)
 				outcome = feed(p, cases[i].answer + cut, cases[i].size - cut);
-			expect_case(i, p, outcome, !strstr(cases[i].error ?: "", "not an HTTP"));
+			expect_case(i, p, outcome, !cases[i].early);
 		}
 		probe_begin(p);
 		outcome = PROBE_MORE;
@@ -233,6 +375,10 @@ static void requests(void **state)
 		{&tcp, TEXT("")},
 		{&redis, TEXT("*1\r\n$4\r\nPING\r\n")},
 		{&postgres, TEXT(ssl_request)},
+		{&memcached, TEXT("version\r\n")},
+		{&amqp, TEXT("AMQP\0\0\x09\x01")},
+		{&smtp, TEXT("")},
+		{&mysql, TEXT("")},
 		{&both, TEXT("PING\n")},
 		{&expect_only, TEXT("")},
 		{&send_only, TEXT("hi")},
@@ -310,6 +456,8 @@ static void floods_are_bounded(void **state)
 		 "expected \"PO\\\"NG\" in the first 4 KiB, got "
 		 "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA...\""},
 		{&redis, "-", 256, NULL},
+		{&memcached, "SERVER_ERROR ", 256, NULL},
+		{&smtp, "220-", 4096, "the greeting does not end within 4 KiB"},
 		{&http, H, PROBE_HTTP_MAX, "the HTTP header does not end within 16 KiB"},
 		{&http, "HTTP/1.1 200 ", PROBE_HTTP_MAX,
 		 "the HTTP header does not end within 16 KiB"},
@@ -368,6 +516,263 @@ static void rounds_do_not_mix(void **state)
 	probe_free(p);
 }
 
+/* What MariaDB 10.11.19 of Debian 12 greets with. */
+#define MARIADB_GREETING                                                                           \
+	"\x64\0\0\0\x0a"                                                                           \
+	"5.5.5-10.11.19-MariaDB-0+deb12u1\0\x06\0\0\0c&/[Z58Y\0\xfe\xf7\x08\x02\0\xff\x81\x15"     \
+	"\0\0\0\0\0\0\x1d\0\0\0"                                                                   \
+	"9MXTz*a)Ir#S\0mysql_native_password\0"
+
+/* MySQL 8.0 as its manual has it: another way to log in, without MariaDB's own capabilities. */
+#define MYSQL8_GREETING                                                                            \
+	"\x4a\0\0\0\x0a"                                                                           \
+	"8.0.36\0\x0b\0\0\0ABCDEFGH\0\xff\xff\xff\x02\0\xff\xdf\x15\0\0\0\0\0\0\0\0\0\0"           \
+	"ABCDEFGHIJKL\0caching_sha2_password\0"
+
+/* A server of before there was a choice: no second part of the nonce, no names. */
+#define OLD_GREETING                                                                               \
+	"\x2b\0\0\0\x0a"                                                                           \
+	"4.1.0\0\x01\0\0\0ABCDEFGH\0\0\x02\x21\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+
+#define ZEROS_23 "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+#define DENIED	 "\x0f\0\0\x02\xff\x15\x04#28000Access"
+#define ACCEPTED "\x07\0\0\x02\0\0\0\x02\0\0\0"
+#define SWITCH	 "\x17\0\0\x02\xfemysql_native_password\0"
+
+struct piece {
+	const uint8_t *data;
+	size_t size;
+};
+
+/* The server's packets by turns with what must be sent after each but the last. */
+static const struct {
+	const struct check_config *check;
+	struct piece said[6];
+	const char *error; /* NULL: good */
+	bool quits;	   /* with COM_QUIT in the end */
+} talks[] = {
+	{&mysql,
+	 {{TEXT(MARIADB_GREETING)},
+	  {TEXT("\x3b\0\0\x01\x01\x82\x08\0\0\0\0\x01\x08" ZEROS_23
+		"lb4\0\0mysql_native_password\0")},
+	  {TEXT(DENIED)}},
+	 NULL,
+	 false},
+	{&mysql_user,
+	 {{TEXT(MARIADB_GREETING)},
+	  {TEXT("\x3f\0\0\x01\x01\x82\x08\0\0\0\0\x01\x08" ZEROS_23
+		"monitor\0\0mysql_native_password\0")},
+	  {TEXT(ACCEPTED)}},
+	 NULL,
+	 true},
+	{&mysql,
+	 {{TEXT(MYSQL8_GREETING)},
+	  {TEXT("\x3b\0\0\x01\x01\x82\x08\0\0\0\0\x01\xff" ZEROS_23
+		"lb4\0\0caching_sha2_password\0")},
+	  {TEXT(SWITCH)},
+	  {TEXT("\0\0\0\x03")},
+	  {TEXT("\x0f\0\0\x04\xff\x15\x04#28000Access")}},
+	 NULL,
+	 false},
+	{&mysql,
+	 {{TEXT(OLD_GREETING)},
+	  {TEXT("\x25\0\0\x01\x01\x02\0\0\0\0\0\x01\x21" ZEROS_23 "lb4\0\0")},
+	  {TEXT(ACCEPTED)}},
+	 NULL,
+	 true},
+	/* TLS is demanded of everybody: others may have it. */
+	{&mysql,
+	 {{TEXT(MYSQL8_GREETING)}, {}, {TEXT("\x0b\0\0\x02\xff\x57\x0c#HY000TL")}},
+	 NULL,
+	 false},
+	{&mysql, {{TEXT(MYSQL8_GREETING)}, {}, {TEXT("\x02\0\0\x02\x01\x04")}}, NULL, false},
+	{&mysql,
+	 {{TEXT(MARIADB_GREETING)}, {}, {TEXT("\x0f\0\0\x02\xff\xd8\x0b#HY000offlin")}},
+	 "MySQL error 3032: offlin",
+	 false},
+	{&mysql,
+	 {{TEXT(MARIADB_GREETING)}, {}, {TEXT("\x0f\0\0\x03\xff\x15\x04#28000Access")}},
+	 "not a MySQL answer: \"\\x0f\\x00\\x00\\x03\\xff\\x15\\x04#28000Access\"",
+	 false},
+	{&mysql,
+	 {{TEXT(MARIADB_GREETING)}, {}, {TEXT("\x01\0\0\x02\x05")}},
+	 "not a MySQL answer: \"\\x01\\x00\\x00\\x02\\x05\"",
+	 false},
+};
+
+/* Feeds one packet in two pieces, or byte by byte with a `cut` past its end. */
+static enum probe_outcome feed_cut(struct probe *p, const struct piece *packet, size_t cut)
+{
+	enum probe_outcome outcome = PROBE_MORE;
+
+	if (cut > packet->size) {
+		for (size_t i = 0; i < packet->size && outcome == PROBE_MORE; i++)
+			outcome = feed(p, packet->data + i, 1);
+		return outcome;
+	}
+	outcome = feed(p, packet->data, cut);
+	return outcome == PROBE_MORE ? feed(p, packet->data + cut, packet->size - cut) : outcome;
+}
+
+static void talk_cut(size_t i, struct probe *p, size_t cut)
+{
+	size_t last = 0, size;
+	const void *bytes;
+
+	probe_begin(p);
+	assert_int_equal((probe_request(p, &size), size), 0);
+	while (last + 2 < ARRAY_SIZE(talks[i].said) && talks[i].said[last + 2].size)
+		last += 2;
+	for (size_t j = 0; j < last; j += 2) {
+		const struct piece *want = &talks[i].said[j + 1];
+
+		assert_int_equal(feed_cut(p, &talks[i].said[j], cut), PROBE_SEND);
+		bytes = probe_request(p, &size);
+		if (want->size) {
+			assert_int_equal(size, want->size);
+			assert_memory_equal(bytes, want->data, size);
+		}
+		assert_int_equal(probe_on_sent(p), PROBE_MORE);
+	}
+	assert_int_equal(feed_cut(p, &talks[i].said[last], cut),
+			 talks[i].error ? PROBE_FAILED : PROBE_OK);
+	if (talks[i].error && cut == 0)
+		assert_string_equal(probe_error(p), talks[i].error);
+	if (talks[i].error)
+		return;
+	bytes = probe_farewell(p, &size);
+	assert_int_equal(size, talks[i].quits ? 5 : 0);
+	if (size)
+		assert_memory_equal(bytes, "\x01\0\0\0\x01", 5);
+}
+
+static void conversations(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(talks); i++) {
+		struct probe *p = new_probe(talks[i].check);
+
+		assert_true(probe_lingers(p));
+		for (size_t cut = 0; cut <= talks[i].said[0].size + 1; cut++)
+			talk_cut(i, p, cut < talks[i].said[2].size ? cut : SIZE_MAX);
+		probe_free(p);
+	}
+}
+
+/* It may ask for other ways to log in for ever. */
+static void mysql_switches_end(void **state)
+{
+	struct probe *p = new_probe(&mysql);
+	uint8_t packet[] = SWITCH;
+	size_t n = 0;
+
+	(void)state;
+	assert_int_equal(feed(p, TEXT(MARIADB_GREETING)), PROBE_SEND);
+	while (feed(p, packet, sizeof(packet) - 1) == PROBE_SEND) {
+		packet[3] += 2;
+		assert_true(++n < 10);
+	}
+	assert_string_equal(probe_error(p), "");
+	probe_free(p);
+}
+
+static void mysql_leaves_nothing_behind(void **state)
+{
+	struct probe *p = new_probe(&mysql);
+	size_t size;
+
+	(void)state;
+	assert_int_equal(feed(p, TEXT(MARIADB_GREETING)), PROBE_SEND);
+	assert_int_equal(probe_on_end(p), PROBE_FAILED);
+	assert_string_equal(probe_error(p), "closed within the login, after 104 bytes");
+	probe_begin(p);
+	assert_int_equal((probe_request(p, &size), size), 0);
+	assert_int_equal(feed(p, TEXT(MARIADB_GREETING "x")), PROBE_FAILED);
+	assert_true(!strncmp(probe_error(p), "not a MySQL greeting: ", 22));
+	probe_free(p);
+}
+
+static void smtp_says_goodbye(void **state)
+{
+	struct probe *p = new_probe(&smtp);
+	size_t size;
+
+	(void)state;
+	assert_true(probe_lingers(p));
+	assert_int_equal(feed(p, TEXT(POLICY)), PROBE_OK);
+	assert_memory_equal(probe_farewell(p, &size), "QUIT\r\n", 6);
+	assert_int_equal(size, 6);
+	probe_begin(p);
+	probe_farewell(p, &size);
+	assert_int_equal(size, 0);
+	probe_free(p);
+}
+
+static void programs(void **state)
+{
+	static const struct {
+		const uint8_t *output;
+		size_t size;
+		int status, signal;
+		const char *error; /* NULL: good */
+	} ends[] = {
+		{TEXT("OK\n"), 0, 0, NULL},
+		{TEXT(""), 3, 0, "exit status 3"},
+		{TEXT(" \n\t\n"), 3, 0, "exit status 3"},
+		{TEXT("\n CRITICAL: no\n  more\n\n"), 2, 0, "exit status 2: CRITICAL: no\\n  more"},
+		{TEXT("\xff\0x"), 1, 0, "exit status 1: \\xff\\x00x"},
+		{TEXT("a"), 0, 11, "ended by SIGSEGV: a"},
+		{TEXT(""), 0, 40, "ended by signal 40"},
+	};
+	static uint8_t much[5000];
+	struct probe *p = new_probe(&program);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		probe_begin(p);
+		for (size_t j = 0; j < ends[i].size; j++)
+			assert_int_equal(feed(p, ends[i].output + j, 1), PROBE_MORE);
+		assert_int_equal(probe_on_exit(p, ends[i].status, ends[i].signal),
+				 ends[i].error ? PROBE_FAILED : PROBE_OK);
+		assert_string_equal(probe_error(p), ends[i].error ?: "");
+	}
+	/* All of it is taken, so that no program stops for it. */
+	memset(much, 'x', sizeof(much));
+	probe_begin(p);
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(probe_feed(p, much, sizeof(much)), PROBE_MORE);
+	assert_int_equal(probe_on_exit(p, 1, 0), PROBE_FAILED);
+	assert_int_equal(strlen(probe_error(p)), strlen("exit status 1: ") + 127);
+	probe_free(p);
+}
+
+static void programs_know_their_target(void **state)
+{
+	struct probe *p = new_probe(&program);
+	char *const *environment = probe_environment(p);
+	struct address six;
+	const char *why;
+
+	(void)state;
+	assert_string_equal(probe_program(p)[0], "/bin/check");
+	assert_string_equal(probe_program(p)[1], "-v");
+	assert_null(probe_program(p)[2]);
+	assert_int_equal(strncmp(environment[0], "PATH=/", 6), 0);
+	assert_string_equal(environment[1], "LB4_ADDRESS=192.0.2.7");
+	assert_string_equal(environment[2], "LB4_PORT=8080");
+	assert_string_equal(environment[3], "LB4_FAMILY=ipv4");
+	assert_null(environment[4]);
+	probe_free(p);
+
+	assert_int_equal(address_parse("[fe80::1%lo]:65535", false, &six, &why), 0);
+	assert_int_equal(probe_new(&program, &six, &p), 0);
+	environment = probe_environment(p);
+	assert_string_equal(environment[1], "LB4_ADDRESS=fe80::1%lo");
+	assert_string_equal(environment[2], "LB4_PORT=65535");
+	assert_string_equal(environment[3], "LB4_FAMILY=ipv6");
+	probe_free(p);
+}
+
 static void greetings_are_not_postgres(void **state)
 {
 	struct probe *p = new_probe(&postgres);
@@ -386,9 +791,11 @@ static void greetings_are_not_postgres(void **state)
 static void garbage(void **state)
 {
 	static const struct check_config *const checks[] = {
-		&redis, &postgres, &http, &http_body, &both, &expect_only, &binary};
+		&redis,	 &postgres, &http, &http_body, &both, &expect_only,
+		&binary, &mysql,    &amqp, &memcached, &smtp};
 	static const char *const heads[] = {
-		"", H, H "\r\n", H "Transfer-Encoding: chunked\r\n\r\n", "-", "+"};
+		"",  H,	     H "\r\n", H "Transfer-Encoding: chunked\r\n\r\n", "-", "+", "220-",
+		"V", "\x01", "\x30"};
 	unsigned seed = (unsigned)time(NULL);
 
 	(void)state;
@@ -399,7 +806,7 @@ static void garbage(void **state)
 		const char *head = heads[rand() % (int)ARRAY_SIZE(heads)];
 		enum probe_outcome outcome = feed(p, (const uint8_t *)head, strlen(head));
 
-		for (int i = 0; i < 8 && outcome == PROBE_MORE; i++) {
+		for (int i = 0; i < 8 && outcome <= PROBE_SEND; i++) {
 			uint8_t data[64];
 			size_t size = (size_t)rand() % sizeof(data);
 			int range = rand() % 2 ? 256 : 64;
@@ -485,6 +892,12 @@ int main(void)
 		cmocka_unit_test(floods_are_bounded),
 		cmocka_unit_test(found_at_the_limit),
 		cmocka_unit_test(rounds_do_not_mix),
+		cmocka_unit_test(conversations),
+		cmocka_unit_test(mysql_switches_end),
+		cmocka_unit_test(mysql_leaves_nothing_behind),
+		cmocka_unit_test(smtp_says_goodbye),
+		cmocka_unit_test(programs),
+		cmocka_unit_test(programs_know_their_target),
 		cmocka_unit_test(greetings_are_not_postgres),
 		cmocka_unit_test(garbage),
 		cmocka_unit_test(escapes),
