@@ -34,7 +34,8 @@ static const char usage[] =
 	"  -C, --check FILE       print every fault of FILE and exit\n"
 	"  -l, --listen ADDRESS   ADDRESS:PORT, [IPV6]:PORT or :PORT; may be repeated\n"
 	"  -b, --backend ADDRESS  ADDRESS:PORT or [IPV6]:PORT; may be repeated\n"
-	"  -C, --check CHECK      with --listen: tcp, redis, postgres or http:/PATH\n"
+	"  -C, --check CHECK      with --listen: tcp, redis, postgres, mysql, memcached, amqp,\n"
+	"                         smtp or http:/PATH\n"
 	"  -s, --socket PATH      with --listen: the control socket\n"
 	"  -h, --help             this text\n"
 	"  -V, --version          the version\n";

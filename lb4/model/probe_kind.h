@@ -41,6 +41,7 @@ struct probe_smtp {
 struct probe_mysql {
 	bool greeted;	     /* and what comes now answers our login */
 	unsigned n_switches; /* times the server asked for another way to log in */
+	char way[64];	     /* that it asked for last, in any round */
 	uint8_t in[PROBE_MYSQL_MAX], out[256];
 	size_t n_in;
 };

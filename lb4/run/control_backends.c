@@ -79,6 +79,17 @@ static void put_counters(json_t **o, const struct backend *b)
 			 : json_null());
 }
 
+/* Where its check goes; null when it has none. */
+static json_t *show_check_address(const struct live_service *s, const struct live_backend *b)
+{
+	struct address target;
+
+	if (!b->health.checked)
+		return json_null();
+	target = check_config_target(&s->check, &b->backend->address);
+	return control_address(&target);
+}
+
 json_t *control_backend(const struct live_service *s, const struct live_backend *b, double share)
 {
 	const struct pool_member *m = &s->pool.members[b - s->backends];
@@ -91,6 +102,7 @@ json_t *control_backend(const struct live_service *s, const struct live_backend 
 	control_put(&o, "weight", control_number(m->weight));
 	control_put(&o, "admin", json_string(admin_state_name(m->admin)));
 	put_health(&o, &b->health, now);
+	control_put(&o, "check_address", show_check_address(s, b));
 	control_put(&o, "eligible", json_boolean(m->eligible));
 	control_put(&o, "braked", json_boolean(m->braked));
 	control_put(&o, "share", json_real(share));

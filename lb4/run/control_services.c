@@ -149,15 +149,33 @@ static void put_http(json_t **o, const struct check_config *c)
 	control_put(o, "body", control_text(c->http_body));
 }
 
+static json_t *show_texts(char *const *list)
+{
+	json_t *o = json_array();
+
+	for (; *list; list++)
+		control_append(&o, control_text(*list));
+	return o;
+}
+
 static json_t *show_check(const struct check_config *c)
 {
 	json_t *o = json_object();
+	char ip[ADDRESS_TEXT_MAX];
 
 	control_put(&o, "kind", json_string(check_kind_name(c->kind)));
 	if (c->kind == CHECK_NONE)
 		return o;
 	if (c->kind == CHECK_HTTP)
 		put_http(&o, c);
+	if (c->kind == CHECK_MYSQL)
+		control_put(&o, "user", control_text(c->mysql_user));
+	if (c->kind == CHECK_EXEC)
+		control_put(&o, "exec", show_texts(c->exec));
+	if (!address_is_wildcard(&c->address))
+		control_put(&o, "address", json_string(address_print_ip(&c->address, ip)));
+	if (c->port)
+		control_put(&o, "port", control_number(c->port));
 	control_put(&o, "interval", control_duration(c->interval));
 	control_put(&o, "fast_interval", control_duration(c->fast_interval));
 	control_put(&o, "timeout", control_duration(c->timeout));

@@ -223,6 +223,8 @@ static void every_setting_arrives(void **state)
 
 static void checks(void **state)
 {
+	static char *const one_word[] = {(char *)"/bin/true", NULL};
+	static char *const three_words[] = {(char *)"/bin/a b", (char *)"", (char *)"-v", NULL};
 	static const struct {
 		const char *text;
 		struct check_config expected; /* with 0 for a default */
@@ -231,6 +233,16 @@ static void checks(void **state)
 		{"check: tcp", {.kind = CHECK_TCP}},
 		{"check: redis", {.kind = CHECK_REDIS}},
 		{"check: postgres", {.kind = CHECK_POSTGRES}},
+		{"check: mysql", {.kind = CHECK_MYSQL}},
+		{"check: memcached", {.kind = CHECK_MEMCACHED}},
+		{"check: amqp", {.kind = CHECK_AMQP}},
+		{"check: smtp", {.kind = CHECK_SMTP}},
+		{"check: {smtp: true}", {.kind = CHECK_SMTP}},
+		{"check: {mysql: true, user: monitor}",
+		 {.kind = CHECK_MYSQL, .mysql_user = (char *)"monitor"}},
+		{"check: {exec: /bin/true}", {.kind = CHECK_EXEC, .exec = (char **)one_word}},
+		{"check: {exec: [\"/bin/a b\", \"\", -v]}",
+		 {.kind = CHECK_EXEC, .exec = (char **)three_words}},
 		{"check: {tcp: true}", {.kind = CHECK_TCP}},
 		{"check: {postgres: true, rise: 1, fall: 1}",
 		 {.kind = CHECK_POSTGRES, .rise = 1, .fall = 1}},
@@ -401,7 +413,9 @@ static void words(void **state)
 	assert_string_equal(check_kind_name(CHECK_SEND_EXPECT), "send/expect");
 	assert_string_equal(check_kind_name(CHECK_REDIS), "redis");
 	assert_string_equal(check_kind_name(CHECK_POSTGRES), "postgres");
-	assert_null(check_kind_name(CHECK_POSTGRES + 1));
+	assert_string_equal(check_kind_name(CHECK_MYSQL), "mysql");
+	assert_string_equal(check_kind_name(CHECK_EXEC), "exec");
+	assert_null(check_kind_name(CHECK_EXEC + 1));
 	assert_string_equal(hash_kind_name(HASH_CONNECTION), "connection");
 	assert_string_equal(hash_kind_name(HASH_SOURCE), "source");
 	assert_null(hash_kind_name(HASH_SOURCE + 1));
@@ -432,6 +446,13 @@ static void checks_copied_and_compared(void **state)
 		"check: {send: ab, expect: d}",
 		"check: {send: ab}",
 		"check: tcp",
+		"check: mysql",
+		"check: {mysql: true, user: a}",
+		"check: {mysql: true, user: b}",
+		"check: {exec: /a}",
+		"check: {exec: [/a, b]}",
+		"check: {exec: [/a, c]}",
+		"check: {exec: [/a, b, c]}",
 	};
 	struct config *configs[ARRAY_SIZE(texts)];
 
@@ -450,6 +471,38 @@ static void checks_copied_and_compared(void **state)
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
 		config_free(configs[i]);
+}
+
+/* Where a check goes is no part of what it is: two that meet are one. */
+static void check_targets(void **state)
+{
+	static const struct {
+		const char *check, *target;
+	} cases[] = {
+		{"check: tcp", "10.0.0.1:80"},
+		{"check: {tcp: true, port: 8081}", "10.0.0.1:8081"},
+		{"check: {tcp: true, address: 10.0.0.9}", "10.0.0.9:80"},
+		{"check: {tcp: true, address: 10.0.0.9, port: 1}", "10.0.0.9:1"},
+		{"check: {tcp: true, address: \"2001:db8::1\"}", "[2001:db8::1]:80"},
+		{"check: {tcp: true, address: \"[2001:db8::1]\", port: 65535}",
+		 "[2001:db8::1]:65535"},
+	};
+	struct config *first = parse_service(cases[0].check);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct config *c = parse_service(cases[i].check);
+		const struct check_config *check = &c->services[0].check;
+		struct address backend, target;
+		const char *why;
+
+		assert_int_equal(address_parse("10.0.0.1:80", false, &backend, &why), 0);
+		target = check_config_target(check, &backend);
+		assert_address(&target, cases[i].target);
+		assert_true(check_config_equal(check, &first->services[0].check));
+		config_free(c);
+	}
+	config_free(first);
 }
 
 static void quick_mode(void **state)
@@ -510,7 +563,8 @@ static void quick_mode_refuses(void **state)
 		{{":80"},
 		 {"10.0.0.1:1"},
 		 "http",
-		 {"check: expected tcp, redis, postgres or http:/PATH"}},
+		 {"check: expected tcp, redis, postgres, mysql, memcached, amqp, smtp, or "
+		  "http:/PATH"}},
 		{{":80"}, {""}, "", {"check: expected tcp", "address: \"\""}},
 	};
 
@@ -604,6 +658,7 @@ int main(void)
 		cmocka_unit_test(addresses_that_do_not_overlap),
 		cmocka_unit_test(words),
 		cmocka_unit_test(checks_copied_and_compared),
+		cmocka_unit_test(check_targets),
 		cmocka_unit_test(quick_mode),
 		cmocka_unit_test(quick_mode_refuses),
 		cmocka_unit_test(backends_at_run_time),

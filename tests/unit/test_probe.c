@@ -378,7 +378,6 @@ static void requests(void **state)
 		{&memcached, TEXT("version\r\n")},
 		{&amqp, TEXT("AMQP\0\0\x09\x01")},
 		{&smtp, TEXT("")},
-		{&mysql, TEXT("")},
 		{&both, TEXT("PING\n")},
 		{&expect_only, TEXT("")},
 		{&send_only, TEXT("hi")},
@@ -529,134 +528,106 @@ static void rounds_do_not_mix(void **state)
 	"8.0.36\0\x0b\0\0\0ABCDEFGH\0\xff\xff\xff\x02\0\xff\xdf\x15\0\0\0\0\0\0\0\0\0\0"           \
 	"ABCDEFGHIJKL\0caching_sha2_password\0"
 
-/* A server of before there was a choice: no second part of the nonce, no names. */
-#define OLD_GREETING                                                                               \
-	"\x2b\0\0\0\x0a"                                                                           \
-	"4.1.0\0\x01\0\0\0ABCDEFGH\0\0\x02\x21\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
-
 #define ZEROS_23 "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
 #define DENIED	 "\x0f\0\0\x02\xff\x15\x04#28000Access"
 #define ACCEPTED "\x07\0\0\x02\0\0\0\x02\0\0\0"
-#define SWITCH	 "\x17\0\0\x02\xfemysql_native_password\0"
+#define SWITCH                                                                                     \
+	"\x17\0\0\x02\xfe"                                                                         \
+	"caching_sha2_password\0"
 
-struct piece {
-	const uint8_t *data;
-	size_t size;
-};
+#define LOGIN(size, user, way)                                                                     \
+	size "\0\0\x01\x01\x82\x08\0\0\0\0\x01\x21" ZEROS_23 user "\0\0" way "\0"
 
-/* The server's packets by turns with what must be sent after each but the last. */
+/* What the server says, in one piece or many, to a login that was sent at once. */
 static const struct {
-	const struct check_config *check;
-	struct piece said[6];
+	const uint8_t *greeting;
+	size_t greeting_size;
+	const uint8_t *answer;
+	size_t answer_size;
 	const char *error; /* NULL: good */
 	bool quits;	   /* with COM_QUIT in the end */
-} talks[] = {
-	{&mysql,
-	 {{TEXT(MARIADB_GREETING)},
-	  {TEXT("\x3b\0\0\x01\x01\x82\x08\0\0\0\0\x01\x08" ZEROS_23
-		"lb4\0\0mysql_native_password\0")},
-	  {TEXT(DENIED)}},
-	 NULL,
-	 false},
-	{&mysql_user,
-	 {{TEXT(MARIADB_GREETING)},
-	  {TEXT("\x3f\0\0\x01\x01\x82\x08\0\0\0\0\x01\x08" ZEROS_23
-		"monitor\0\0mysql_native_password\0")},
-	  {TEXT(ACCEPTED)}},
-	 NULL,
-	 true},
-	{&mysql,
-	 {{TEXT(MYSQL8_GREETING)},
-	  {TEXT("\x3b\0\0\x01\x01\x82\x08\0\0\0\0\x01\xff" ZEROS_23
-		"lb4\0\0caching_sha2_password\0")},
-	  {TEXT(SWITCH)},
-	  {TEXT("\0\0\0\x03")},
-	  {TEXT("\x0f\0\0\x04\xff\x15\x04#28000Access")}},
-	 NULL,
-	 false},
-	{&mysql,
-	 {{TEXT(OLD_GREETING)},
-	  {TEXT("\x25\0\0\x01\x01\x02\0\0\0\0\0\x01\x21" ZEROS_23 "lb4\0\0")},
-	  {TEXT(ACCEPTED)}},
-	 NULL,
-	 true},
+} logins[] = {
+	{TEXT(MARIADB_GREETING), TEXT(DENIED), NULL, false},
+	{TEXT(MARIADB_GREETING), TEXT(ACCEPTED), NULL, true},
+	{TEXT(MYSQL8_GREETING), TEXT(ACCEPTED), NULL, true},
 	/* TLS is demanded of everybody: others may have it. */
-	{&mysql,
-	 {{TEXT(MYSQL8_GREETING)}, {}, {TEXT("\x0b\0\0\x02\xff\x57\x0c#HY000TL")}},
-	 NULL,
-	 false},
-	{&mysql, {{TEXT(MYSQL8_GREETING)}, {}, {TEXT("\x02\0\0\x02\x01\x04")}}, NULL, false},
-	{&mysql,
-	 {{TEXT(MARIADB_GREETING)}, {}, {TEXT("\x0f\0\0\x02\xff\xd8\x0b#HY000offlin")}},
-	 "MySQL error 3032: offlin",
-	 false},
-	{&mysql,
-	 {{TEXT(MARIADB_GREETING)}, {}, {TEXT("\x0f\0\0\x03\xff\x15\x04#28000Access")}},
-	 "not a MySQL answer: \"\\x0f\\x00\\x00\\x03\\xff\\x15\\x04#28000Access\"",
-	 false},
-	{&mysql,
-	 {{TEXT(MARIADB_GREETING)}, {}, {TEXT("\x01\0\0\x02\x05")}},
-	 "not a MySQL answer: \"\\x01\\x00\\x00\\x02\\x05\"",
-	 false},
+	{TEXT(MYSQL8_GREETING), TEXT("\x0b\0\0\x02\xff\x57\x0c#HY000TL"), NULL, false},
+	{TEXT(MYSQL8_GREETING), TEXT("\x02\0\0\x02\x01\x04"), NULL, false},
+	{TEXT(MARIADB_GREETING), TEXT("\x0f\0\0\x02\xff\xd8\x0b#HY000offlin"),
+	 "MySQL error 3032: offlin", false},
+	{TEXT(MARIADB_GREETING), TEXT("\x0f\0\0\x03\xff\x15\x04#28000Access"),
+	 "not a MySQL answer: \"\\x0f\\x00\\x00\\x03\"", false},
+	{TEXT(MARIADB_GREETING), TEXT("\x01\0\0\x02\x05"),
+	 "not a MySQL answer: \"\\x01\\x00\\x00\\x02\\x05\"", false},
 };
 
-/* Feeds one packet in two pieces, or byte by byte with a `cut` past its end. */
-static enum probe_outcome feed_cut(struct probe *p, const struct piece *packet, size_t cut)
+static void expect_login(struct probe *p, size_t i, enum probe_outcome outcome)
 {
-	enum probe_outcome outcome = PROBE_MORE;
-
-	if (cut > packet->size) {
-		for (size_t i = 0; i < packet->size && outcome == PROBE_MORE; i++)
-			outcome = feed(p, packet->data + i, 1);
-		return outcome;
-	}
-	outcome = feed(p, packet->data, cut);
-	return outcome == PROBE_MORE ? feed(p, packet->data + cut, packet->size - cut) : outcome;
-}
-
-static void talk_cut(size_t i, struct probe *p, size_t cut)
-{
-	size_t last = 0, size;
 	const void *bytes;
+	size_t size;
 
-	probe_begin(p);
-	assert_int_equal((probe_request(p, &size), size), 0);
-	while (last + 2 < ARRAY_SIZE(talks[i].said) && talks[i].said[last + 2].size)
-		last += 2;
-	for (size_t j = 0; j < last; j += 2) {
-		const struct piece *want = &talks[i].said[j + 1];
-
-		assert_int_equal(feed_cut(p, &talks[i].said[j], cut), PROBE_SEND);
-		bytes = probe_request(p, &size);
-		if (want->size) {
-			assert_int_equal(size, want->size);
-			assert_memory_equal(bytes, want->data, size);
-		}
-		assert_int_equal(probe_on_sent(p), PROBE_MORE);
-	}
-	assert_int_equal(feed_cut(p, &talks[i].said[last], cut),
-			 talks[i].error ? PROBE_FAILED : PROBE_OK);
-	if (talks[i].error && cut == 0)
-		assert_string_equal(probe_error(p), talks[i].error);
-	if (talks[i].error)
-		return;
+	assert_int_equal(outcome, logins[i].error ? PROBE_FAILED : PROBE_OK);
+	assert_string_equal(probe_error(p), logins[i].error ?: "");
 	bytes = probe_farewell(p, &size);
-	assert_int_equal(size, talks[i].quits ? 5 : 0);
+	assert_int_equal(size, logins[i].quits ? 5 : 0);
 	if (size)
 		assert_memory_equal(bytes, "\x01\0\0\0\x01", 5);
 }
 
-static void conversations(void **state)
+static void mysql_logins(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(talks); i++) {
-		struct probe *p = new_probe(talks[i].check);
+	for (size_t i = 0; i < ARRAY_SIZE(logins); i++) {
+		struct probe *p = new_probe(&mysql);
+		size_t size = logins[i].greeting_size + logins[i].answer_size;
+		enum probe_outcome outcome = PROBE_MORE;
+		uint8_t both_packets[256];
 
 		assert_true(probe_lingers(p));
-		for (size_t cut = 0; cut <= talks[i].said[0].size + 1; cut++)
-			talk_cut(i, p, cut < talks[i].said[2].size ? cut : SIZE_MAX);
+		memcpy(both_packets, logins[i].greeting, logins[i].greeting_size);
+		memcpy(both_packets + logins[i].greeting_size, logins[i].answer,
+		       logins[i].answer_size);
+		for (size_t cut = 0; cut <= size; cut++) {
+			probe_begin(p);
+			assert_int_equal(probe_on_sent(p), PROBE_MORE);
+			outcome = feed(p, both_packets, cut);
+			if (outcome == PROBE_MORE)
+				outcome = feed(p, both_packets + cut, size - cut);
+			expect_login(p, i, outcome);
+		}
+		probe_begin(p);
+		outcome = PROBE_MORE;
+		for (size_t j = 0; j < size && outcome == PROBE_MORE; j++)
+			outcome = feed(p, both_packets + j, 1);
+		expect_login(p, i, outcome);
 		probe_free(p);
 	}
+}
+
+static void expect_request(struct probe *p, const uint8_t *want, size_t want_size)
+{
+	size_t size;
+	const void *request = probe_request(p, &size);
+
+	assert_int_equal(size, want_size);
+	assert_memory_equal(request, want, size);
+}
+
+/* A server that knows another way to log in asks once; later it is met with that. */
+static void mysql_learns_the_way(void **state)
+{
+	struct probe *p = new_probe(&mysql_user);
+
+	(void)state;
+	expect_request(p, TEXT(LOGIN("\x3f", "monitor", "mysql_native_password")));
+	assert_int_equal(feed(p, TEXT(MYSQL8_GREETING)), PROBE_MORE);
+	assert_int_equal(feed(p, TEXT(SWITCH)), PROBE_SEND);
+	expect_request(p, TEXT("\0\0\0\x03"));
+	assert_int_equal(probe_on_sent(p), PROBE_MORE);
+	assert_int_equal(feed(p, TEXT("\x0f\0\0\x04\xff\x15\x04#28000Access")), PROBE_OK);
+	probe_begin(p);
+	expect_request(p, TEXT(LOGIN("\x3f", "monitor", "caching_sha2_password")));
+	probe_free(p);
 }
 
 /* It may ask for other ways to log in for ever. */
@@ -667,7 +638,7 @@ static void mysql_switches_end(void **state)
 	size_t n = 0;
 
 	(void)state;
-	assert_int_equal(feed(p, TEXT(MARIADB_GREETING)), PROBE_SEND);
+	assert_int_equal(feed(p, TEXT(MARIADB_GREETING)), PROBE_MORE);
 	while (feed(p, packet, sizeof(packet) - 1) == PROBE_SEND) {
 		packet[3] += 2;
 		assert_true(++n < 10);
@@ -676,19 +647,18 @@ static void mysql_switches_end(void **state)
 	probe_free(p);
 }
 
-static void mysql_leaves_nothing_behind(void **state)
+static void mysql_rounds_do_not_mix(void **state)
 {
 	struct probe *p = new_probe(&mysql);
-	size_t size;
 
 	(void)state;
-	assert_int_equal(feed(p, TEXT(MARIADB_GREETING)), PROBE_SEND);
+	assert_int_equal(feed(p, TEXT(MARIADB_GREETING)), PROBE_MORE);
 	assert_int_equal(probe_on_end(p), PROBE_FAILED);
 	assert_string_equal(probe_error(p), "closed within the login, after 104 bytes");
 	probe_begin(p);
-	assert_int_equal((probe_request(p, &size), size), 0);
-	assert_int_equal(feed(p, TEXT(MARIADB_GREETING "x")), PROBE_FAILED);
-	assert_true(!strncmp(probe_error(p), "not a MySQL greeting: ", 22));
+	expect_request(p, TEXT(LOGIN("\x3b", "lb4", "mysql_native_password")));
+	assert_int_equal(feed(p, TEXT(DENIED)), PROBE_FAILED);
+	assert_string_equal(probe_error(p), "not a MySQL greeting: \"\\x0f\\x00\\x00\\x02\"");
 	probe_free(p);
 }
 
@@ -892,9 +862,10 @@ int main(void)
 		cmocka_unit_test(floods_are_bounded),
 		cmocka_unit_test(found_at_the_limit),
 		cmocka_unit_test(rounds_do_not_mix),
-		cmocka_unit_test(conversations),
+		cmocka_unit_test(mysql_logins),
+		cmocka_unit_test(mysql_learns_the_way),
 		cmocka_unit_test(mysql_switches_end),
-		cmocka_unit_test(mysql_leaves_nothing_behind),
+		cmocka_unit_test(mysql_rounds_do_not_mix),
 		cmocka_unit_test(smtp_says_goodbye),
 		cmocka_unit_test(programs),
 		cmocka_unit_test(programs_know_their_target),

@@ -232,6 +232,10 @@ static void add_notes(struct columns *c, const json_t *b)
 		n += (size_t)snprintf(notes + n, sizeof(notes) - n, "%s ago: %s; ",
 				      print_ms(number_at(b, "last_error_ms"), text),
 				      text_at(b, "last_error"));
+	if (given_at(b, "why") && given_at(b, "check_address") && n < sizeof(notes) &&
+	    strcmp(text_at(b, "check_address"), text_at(b, "address")) != 0)
+		n += (size_t)snprintf(notes + n, sizeof(notes) - n, "checked at %s; ",
+				      text_at(b, "check_address"));
 	if (number_at(b, "held_for_ms") && n < sizeof(notes))
 		n += (size_t)snprintf(notes + n, sizeof(notes) - n, "held for %s; ",
 				      print_ms(number_at(b, "held_for_ms"), text));

@@ -39,7 +39,7 @@ missing_packages() {
 # Servers are wanted as programs only: packages bring them as services, which stay off. Masks of
 # this boot keep them from starting while they are installed; those that were there are left alone.
 install_packages() {
-	local missing service services=()
+	local missing pair service services=()
 	mapfile -t missing < <(missing_packages "$@")
 	((${#missing[@]})) || return 0
 	if ((EUID != 0)); then
@@ -48,8 +48,9 @@ install_packages() {
 		return 1
 	fi
 	echo "installing ${missing[*]}"
-	for service in nginx redis-server; do
-		[[ " ${missing[*]} " == *" $service "* ]] && services+=("$service")
+	# PACKAGE=SERVICE
+	for pair in nginx=nginx redis-server=redis-server memcached=memcached postgresql-15=postgresql; do
+		[[ " ${missing[*]} " == *" ${pair%%=*} "* ]] && services+=("${pair#*=}")
 	done
 	if ((${#services[@]})) && [[ -d /run/systemd/system ]]; then
 		systemctl --runtime --quiet mask "${services[@]}"
