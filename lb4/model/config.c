@@ -138,7 +138,8 @@ bool check_config_equal(const struct check_config *a, const struct check_config 
 	       a->status_max == b->status_max && equal_text(a->http_body, b->http_body) &&
 	       equal_bytes(a->send, a->send_size, b->send, b->send_size) &&
 	       equal_bytes(a->expect, a->expect_size, b->expect, b->expect_size) &&
-	       equal_text(a->mysql_user, b->mysql_user) && text_list_equal(a->exec, b->exec);
+	       a->proxy == b->proxy && equal_text(a->mysql_user, b->mysql_user) &&
+	       text_list_equal(a->exec, b->exec);
 }
 
 static int copy_text(const char *from, char **ret)

@@ -63,7 +63,12 @@ struct check_config {
 	/* Where the probe goes, instead of the backend's own address and port. */
 	struct address address; /* without a port; the wildcard: not given */
 	unsigned port;		/* 0: not given */
+
+	/* The PROXY header before anything else; the default follows proxy_out of the service, unless
+	 * the probe goes elsewhere. Never CHECK_PROXY_AUTO in a configuration that was read. */
+	enum proxy_version proxy;
 };
+#define CHECK_PROXY_AUTO ((enum proxy_version)3)
 
 /* Evidence from connections that clients made. */
 struct passive_config {

@@ -278,10 +278,23 @@ static bool rule_source_addresses(struct reader *r, const struct reading *readin
 	return true;
 }
 
+/* A backend that wants a header wants it from probes as well, where they are for the same server. */
+static void set_check_proxy(struct service_config *service)
+{
+	struct check_config *check = &service->check;
+
+	if (check->proxy != CHECK_PROXY_AUTO)
+		return;
+	check->proxy = service->settings.proxy_out;
+	if (check->kind == CHECK_EXEC || check->port || !address_is_wildcard(&check->address))
+		check->proxy = PROXY_NONE;
+}
+
 static bool rule_service(struct reader *r, const struct reading *reading)
 {
 	bool good = rule_backend_addresses(r);
 
+	set_check_proxy(reading->target);
 	if (find_given(reading, "backends")->good)
 		good &= rule_shares(r, reading);
 	if (find_given(reading, "source_address")->good)

@@ -206,6 +206,11 @@ const struct section schema_check = {
 		 INTO(check_config, rise), RANGE(1, 1000)},
 		{"fall", SETTING_NUMBER, "consecutive failures that take a backend down", "3",
 		 INTO(check_config, fall), RANGE(1, 1000)},
+		{"proxy", SETTING_WORD, "PROXY header that a probe begins with", "auto",
+		 INTO(check_config, proxy),
+		 WORDS({"auto", CHECK_PROXY_AUTO}, {"none", PROXY_NONE}, {"v1", PROXY_V1},
+		       {"v2", PROXY_V2})},
+
 		{},
 	},
 };

@@ -180,7 +180,8 @@ static json_t *show_check(const struct check_config *c)
 	control_put(&o, "fast_interval", control_duration(c->fast_interval));
 	control_put(&o, "timeout", control_duration(c->timeout));
 	control_put(&o, "rise", control_number(c->rise));
-	control_put(&o, "fall", control_number(c->fall));
+		control_put(&o, "fall", control_number(c->fall));
+	control_put(&o, "proxy", json_string(proxy_version_name(c->proxy)));
 	return o;
 }
 

@@ -131,13 +131,29 @@ static enum flight_event on_outcome(struct flight *f, enum probe_outcome outcome
 	}
 }
 
+/* Tells a backend that wants to be told that nobody but lb4 itself is speaking. */
+static int introduce(const struct flight *f)
+{
+	const struct proxy_header header = {.version = f->watch->check.proxy, .local = true};
+	uint8_t buffer[PROXY_HEADER_SIZE_MAX];
+
+	if (header.version == PROXY_NONE)
+		return 0;
+	return socket_send(f->fd, buffer, proxy_header_print(&header, buffer));
+}
+
 static enum flight_event on_connected(struct flight *f, const struct ring_completion *c)
 {
 	const void *request;
 	size_t size;
+	int r;
 
 	if (c->result < 0)
 		return on_failure(f, "connect", c->result);
+	r = introduce(f);
+	if (r < 0)
+		return on_failure(f, "send", r);
+
 	request = probe_request(f->watch->probe, &size);
 	if (size == 0)
 		return on_outcome(f, probe_on_sent(f->watch->probe));

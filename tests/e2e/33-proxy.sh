@@ -28,8 +28,9 @@ spawn_nginx
 PROXY_IN="proxy_in: {from: [10.4.0.2, 10.4.1.1, fd04::2], timeout: 1s}"
 
 config
-service v1 "$VIP:81 [$VIP6]:81" 8080 b4 "proxy_out: v1"
-service v2 "$VIP:82 [$VIP6]:82" 8080 b4 "proxy_out: v2"
+service v1 "$VIP:81 [$VIP6]:81" 8080 b4 "proxy_out: v1" "check: {http: /, interval: 200ms, timeout: 200ms}"
+service v2 "$VIP:82 [$VIP6]:82" 8080 b4 "proxy_out: v2" "check: {http: /, interval: 200ms, timeout: 200ms}"
+service bare "$VIP:89" 8080 b4 "proxy_out: v2" "check: {http: /, proxy: none, interval: 200ms, timeout: 200ms}"
 service chain "$VIP:83" 8080 "inner=10.4.1.1:84" "proxy_out: v2"
 service inner "10.4.1.1:84" 8080 b4 "proxy_out: v1" "proxy_in: {from: 10.4.1.1}"
 service named "$VIP:85" 8080 b4 "proxy_out: v2" "$PROXY_IN"
@@ -38,6 +39,15 @@ service greeted "$VIP:87" greet b1 "$PROXY_IN"
 service plain "$VIP:88" echo b1 "$PROXY_IN"
 start_lb4
 wait_until 5 "nginx serves" client curl -sSf "http://$VIP:82/"
+for version in v1 v2; do
+	check_within 3 "probes with a header of $version find it up" backend_is $version b4 '.state == "up"'
+done
+check_within 3 "probes without one find it down" backend_is bare b4 '.state == "down"'
+config_of_checks=$(lbctl --json services | jq -rc '[.services[] | select(.name | IN("v1", "v2", "bare")) | .check.proxy]')
+check_equal "what probes begin with" "$config_of_checks" '["v1","v2","none"]'
+sed -i '/check:/d' "$DIR/lb4.yaml" # their requests would be in nginx's log
+lbctl reload >/dev/null
+: >"$DIR/nginx.log"
 
 # What nginx was told last, and what the log of connections has.
 told() {

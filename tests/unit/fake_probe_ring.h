@@ -67,5 +67,10 @@ struct fake_child *fake_child(const struct ring *r, size_t nth);
 /* What child_start() fails with; 0: it does not. */
 extern int fake_child_error;
 
+/* What socket_send() was given last, and what it fails with; 0: it does not. */
+extern char fake_sent[64];
+extern size_t fake_n_sent;
+extern int fake_send_error;
+
 /* What socket_new() fails with; 0: it does not. */
 extern int fake_socket_error;

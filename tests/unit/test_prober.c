@@ -130,6 +130,30 @@ static void exchanges(void **state)
 	world_deinit(&w);
 }
 
+static void introduces_itself(void **state)
+{
+	struct check_config check = check_redis;
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	check.proxy = PROXY_V1;
+	set_one(&w, 7, 80, &check);
+	connect_next(&w, 0);
+	assert_int_equal(fake_n_sent, 15);
+	assert_memory_equal(fake_sent, "PROXY UNKNOWN\r\n", 15);
+	send_all(&w);
+	receive(&w, 0, "+PONG\r\n");
+	expect_report(&w, 7, VERDICT_UP, NULL);
+
+	fake_send_error = -ECONNRESET;
+	connect_next(&w, 0);
+	fake_send_error = 0;
+	expect_report(&w, 7, VERDICT_UP, "send: Connection reset by peer");
+	assert_int_equal(fake_n_open(), 0);
+	world_deinit(&w);
+}
+
 static void http_lingers(void **state)
 {
 	static char block[PROBE_HTTP_MAX];
@@ -378,6 +402,7 @@ int main(void)
 		cmocka_unit_test(goes_up_and_down),
 		cmocka_unit_test(timeouts),
 		cmocka_unit_test(exchanges),
+		cmocka_unit_test(introduces_itself),
 		cmocka_unit_test(http_lingers),
 		cmocka_unit_test(our_own_troubles_are_not_the_backend_s),
 		cmocka_unit_test(suspicion),
