@@ -42,6 +42,12 @@ static bool suggest(const char *text, bool wildcard, struct faults *faults)
 	return true;
 }
 
+static const char *example(bool wildcard)
+{
+	return wildcard ? "write it as \":80\", \"192.0.2.10:80\" or \"[2001:db8::10]:80\""
+			: "write it as \"192.0.2.10:80\" or \"[2001:db8::10]:80\"";
+}
+
 static void hint_address(const char *text, bool wildcard, struct faults *faults)
 {
 	const char *bare = skip_scheme(text), *colon = strrchr(bare, ':');
@@ -49,8 +55,10 @@ static void hint_address(const char *text, bool wildcard, struct faults *faults)
 	struct address a;
 	const char *why;
 
-	if (strlen(text) >= ADDRESS_TEXT_MAX)
+	if (strlen(text) >= ADDRESS_TEXT_MAX) {
+		faults_hint(faults, "%s", example(wildcard));
 		return;
+	}
 	if (strpbrk(text, ", ")) {
 		faults_hint(faults, wildcard ? "several are written as [\":80\", \":443\"]"
 					     : "a backend has one address; name another backend");
@@ -78,6 +86,10 @@ static void hint_address(const char *text, bool wildcard, struct faults *faults)
 		faults_hint(faults, "add the port, as in \"%s\"", guess);
 	else if (*bare != '[' && strpbrk(bare, "ghijklmnopqrstuvwxyz"))
 		faults_hint(faults, "write the IP address of this name");
+	else if (strchr(bare, '%'))
+		faults_hint(faults,
+			    "the part after %% is the name of an interface of this machine");
+	faults_hint(faults, "%s", example(wildcard));
 }
 
 /* What is not an address at all, told better than by what is wrong with it as one. */
@@ -110,6 +122,8 @@ bool value_read_address(const char *key, const struct yaml_node *n, bool wildcar
 	if (why) {
 		faults_add(faults, n->line, n->column, "%s: %s: %s", key,
 			   faults_quote(n->text, n->length, quoted), why);
+		faults_hint(faults, wildcard ? "give an address of this machine, or :PORT for all"
+					     : "give the address that the server listens at");
 		return false;
 	}
 	*ret = a;

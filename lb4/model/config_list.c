@@ -32,6 +32,7 @@ static bool is_list(const struct setting *s, const struct yaml_node *n, struct f
 		return true;
 	faults_add(faults, n->line, n->column, "%s: %zu are too many, at most %u are supported",
 		   s->key, count, (unsigned)s->max);
+	faults_hint(faults, "%s: %s", s->key, s->description);
 	return false;
 }
 
@@ -113,7 +114,8 @@ static bool read_prefix(const struct setting *s, const struct yaml_node *n, stru
 		   faults_quote(n->text, n->length, quoted), why);
 	if (r == -ERANGE)
 		faults_hint(faults, "did you mean %s?", prefix_print(ret, meant));
-	else
+	value_hint_word(s, n, faults);
+	if (faults_want_hint(faults))
 		faults_hint(faults, "write it as 10.0.0.0/8, 2001:db8::/32 or a bare address");
 	return false;
 }

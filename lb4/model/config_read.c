@@ -17,6 +17,7 @@ static bool read_section(struct reader *r, const struct section *section,
 static bool refuse_missing(struct reader *r, const struct setting *s, const struct yaml_node *n)
 {
 	faults_add(r->faults, n->line, n->column, "%s: %s", s->key, s->required);
+	faults_hint(r->faults, "%s: %s; see lb4.yaml(5)", s->key, s->description);
 	return false;
 }
 
@@ -30,6 +31,8 @@ static bool count_fits(struct reader *r, const struct setting *s, const struct y
 		return true;
 	faults_add(r->faults, n->line, n->column, "%s: %zu are too many, at most %u are supported",
 		   s->key, count, (unsigned)s->max);
+	faults_hint(r->faults, s->type == SETTING_SERVICES ? "run another lb4 for the others"
+							   : "divide them among several services");
 	return false;
 }
 

@@ -116,7 +116,7 @@ void value_refuse_kind(const struct setting *s, const struct yaml_node *n, struc
 	if (n->kind == NODE_MAPPING)
 		found = "a mapping";
 	else if (n->kind == NODE_SEQUENCE)
-		found = "a sequence";
+		found = yaml_count(n) || n->open ? "a sequence" : "an empty sequence";
 	else if (yaml_is_null(n))
 		found = "nothing";
 	else

@@ -128,6 +128,33 @@ static bool is_name_start(char c)
 	       c == '_';
 }
 
+/* The name without what cannot stand in one, if something is left. */
+static void hint_name(const struct yaml_node *n, struct faults *faults)
+{
+	char name[NAME_LENGTH_MAX + 1];
+	size_t length = 0;
+	bool gap = false;
+
+	if (n->text[n->length - 1] == ':')
+		faults_hint(faults, "a colon too many?");
+	for (size_t i = 0; i < n->length; i++) {
+		char c = n->text[i];
+
+		if (!is_name_start(c) && c != '-' && c != '.') {
+			gap = true;
+		} else if (length > 0 || is_name_start(c)) {
+			if (gap && length > 0)
+				name[length++] = '-';
+			name[length++] = c;
+			gap = false;
+		}
+	}
+	name[length] = '\0';
+	if (length > 0)
+		faults_hint(faults, "did you mean \"%s\"?", name);
+	faults_hint(faults, "use ASCII letters and digits, as in web-1");
+}
+
 bool value_check_name(const char *what, const struct yaml_node *n, struct faults *faults)
 {
 	char quoted[QUOTED_MAX];
@@ -135,11 +162,13 @@ bool value_check_name(const char *what, const struct yaml_node *n, struct faults
 	faults_quote(n->text, n->length, quoted);
 	if (n->length == 0) {
 		faults_add(faults, n->line, n->column, "the name of a %s is empty", what);
+		faults_hint(faults, "give it a name, as in web-1");
 		return false;
 	}
 	if (n->length > NAME_LENGTH_MAX) {
 		faults_add(faults, n->line, n->column, "%s %s: the name is longer than %d bytes",
 			   what, quoted, NAME_LENGTH_MAX);
+		faults_hint(faults, "shorten it; it stands in logs and metrics");
 		return false;
 	}
 	/* A name goes into paths of the API and arguments of lbctl. */
@@ -152,8 +181,7 @@ bool value_check_name(const char *what, const struct yaml_node *n, struct faults
 			   "%s %s: a name is made of letters, digits, \"-\", \"_\" and \".\" and "
 			   "begins with a letter, a digit or \"_\"",
 			   what, quoted);
-		if (n->text[n->length - 1] == ':')
-			faults_hint(faults, "a colon too many?");
+		hint_name(n, faults);
 		return false;
 	}
 	return true;

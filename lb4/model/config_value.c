@@ -112,8 +112,7 @@ static bool means_same(const char *a, const char *b)
 	return false;
 }
 
-/* What was probably meant by a scalar that is none of the words. */
-static void hint_word(const struct setting *s, const struct yaml_node *n, struct faults *faults)
+void value_hint_word(const struct setting *s, const struct yaml_node *n, struct faults *faults)
 {
 	const char *words[SECTION_SETTINGS_MAX], *nearest;
 	size_t n_words = 0;
@@ -176,7 +175,7 @@ bool value_read(const struct setting *s, const struct yaml_node *n, void *target
 		return false;
 	if (s->section)
 		hint_section(s, n, faults);
-	hint_word(s, n, faults);
+	value_hint_word(s, n, faults);
 	faults_hint(faults, "%s: %s", s->key, s->description);
 	return false;
 }

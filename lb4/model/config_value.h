@@ -33,6 +33,9 @@ bool value_holds_nul(const char *key, const struct yaml_node *n, struct faults *
 void value_refuse_kind(const struct setting *s, const struct yaml_node *n, struct faults *faults);
 void value_refuse_range(const struct setting *s, const struct yaml_node *n, struct faults *faults);
 
+/* Hints at the word of `s` that `n` was probably meant to be, if there is one. */
+void value_hint_word(const struct setting *s, const struct yaml_node *n, struct faults *faults);
+
 uint64_t field_load(const void *target, struct field field);
 void field_store(void *target, struct field field, uint64_t value);
 

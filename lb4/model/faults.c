@@ -82,8 +82,10 @@ void faults_add(struct faults *f, unsigned line, unsigned column, const char *fo
 		return;
 	f->last = insert(e, line, column);
 	f->last->message = message;
-	if (f->full)
+	if (f->full) {
+		faults_hint(f, "correct these first");
 		f->last = NULL;
+	}
 }
 
 bool faults_want_hint(const struct faults *f)

@@ -244,6 +244,7 @@ void yaml_tree_parse(struct yaml_tree *t, const char *text, size_t size, struct 
 	if (size > YAML_TEXT_MAX) {
 		faults_add(faults, 0, 0, "the file has %zu bytes, more than %u", size,
 			   YAML_TEXT_MAX);
+		faults_hint(faults, "is it the right file? divide it among several lb4 if it is");
 		return;
 	}
 	/* libyaml takes it for the first column. */

@@ -43,10 +43,14 @@ static const struct syntax {
 	 "write \\\\ for a backslash, or use single quotes"},
 	{"did not find expected hexdecimal number", NULL, false,
 	 "an escape whose hexadecimal digits are not complete", "write \\x0a or \\u000a"},
+	{"found incompatible YAML document", NULL, false, "a version of YAML other than 1.1",
+	 "remove the line that begins with %YAML"},
 	{"could not find expected ':'", NULL, true, "expected a colon and a blank after the key",
 	 "write KEY: VALUE"},
 	{"did not find expected <document start>", NULL, false,
-	 "text after the end of the document", "remove the line ... or what follows it"},
+	 "text after the end of the document",
+	 "what stands above is whole by itself: a list in brackets, text in quotes, or a line ... "
+	 "ends the document, and a line %... goes before a line ---"},
 	{"control characters are not allowed", NULL, false, "a control character",
 	 "save the file as plain UTF-8 text"},
 	{"invalid", "", false, "not valid UTF-8", "save the file as UTF-8"},
@@ -158,6 +162,6 @@ void yaml_syntax_fault(const yaml_parser_t *parser, const char *text, size_t siz
 			   *context ? ", " : "", problem);
 	if (parser->error == YAML_PARSER_ERROR && has_bare_address(text, size, at.line))
 		faults_hint(faults, "quote addresses, such as \":80\" or \"[2001:db8::1]:80\"");
-	else if (s)
-		faults_hint(faults, "%s", s->hint);
+	else
+		faults_hint(faults, "%s", s ? s->hint : "check this line and the one above");
 }

@@ -21,6 +21,7 @@ static struct yaml_node *append(struct yaml_tree *t, enum node_kind kind, struct
 		faults_add(faults, at.line, at.column,
 			   "more than %u keys and values; nothing after this was read",
 			   YAML_NODES_MAX);
+		faults_hint(faults, "is it the right file? divide it among several lb4 if it is");
 		return NULL;
 	}
 	if (t->n_nodes == t->n_allocated) {
@@ -64,6 +65,7 @@ bool yaml_tree_open(struct yaml_tree *t, enum node_kind kind, struct mark at, st
 		faults_add(faults, at.line, at.column,
 			   "nested deeper than %u levels; nothing after this was read",
 			   YAML_DEPTH_MAX);
+		faults_hint(faults, "no setting stands that deep; see lb4.yaml(5)");
 		return false;
 	}
 	if (!append(t, kind, at, faults))

@@ -175,7 +175,7 @@ static void check_errors(const struct config_errors *errors, size_t n_lines)
 		assert((e->line == 0) == (e->column == 0));
 		assert(i == 0 || errors->errors[i - 1].line <= e->line);
 		assert(*e->message && fuzz_is_printable(e->message));
-		assert(!e->hint || (*e->hint && fuzz_is_printable(e->hint)));
+		assert(e->hint && *e->hint && fuzz_is_printable(e->hint));
 	}
 }
 
