@@ -31,9 +31,9 @@ static void check_number(const struct setting *s, const void *target)
 		listed |= *n == value;
 	if (s->numbers)
 		assert(listed || is_word(s, value));
-	else
+	else if (value != 0 || s->default_text)
 		assert((value >= s->min && value <= s->max) || (s->zero && value == 0) ||
-		       is_word(s, value));
+		       is_word(s, value)); /* else it was not given */
 	assert(!s->step || value % s->step == 0);
 }
 
