@@ -15,6 +15,13 @@ service http "$VIP:1002" http "b1 b2" "check: {http: /healthz, $TIMES}"
 service bytes "$VIP:1003" echo "b1 b2" "check: {send: \"ping\", expect: \"b1\", $TIMES}"
 service redis "$VIP:1004" 6379 "b1" "check: {redis: true, $TIMES}" "fail: closed"
 service unchecked "$VIP:1005" reset "b1 b2*3" "passive: {fall: 3, hold: 1s, hold_max: 4s}" "max_eject: 100%" "fail: closed"
+# Servers that accept and say nothing, as one whose process is stopped: whatever is asked of them.
+SILENT="mysql memcached amqp smtp redis postgres"
+port=1100
+for preset in $SILENT; do
+	port=$((port + 1))
+	service "silent-$preset" "$VIP:$port" deaf b1 "check: {$preset: true, $TIMES}"
+done
 start_lb4
 up() {
 	backend_is "$1" "$2" '.state == "up" and .eligible'
@@ -22,12 +29,19 @@ up() {
 down() {
 	backend_is "$1" "$2" '.state == "down" and .eligible == false'
 }
+down_though_kept() {
+	backend_is "$1" "$2" '.state == "down"'
+}
 check_within 3 "tcp: b1 is up" up tcp b1
 check_within 3 "http: b1 is up" up http b1
 check_within 3 "bytes: b1, which answers as expected, is up" up bytes b1
 check_within 3 "bytes: b2, which answers otherwise, is down" down bytes b2
 check_within 3 "redis: b1, which has none, is down" down redis b1
 check_matches "with the last error" "$(backend_value redis b1 last_error)" "refused"
+for preset in $SILENT; do
+	check_within 3 "$preset: a server that is silent is down" down_though_kept "silent-$preset" b1
+	check_equal "$preset: because of" "$(backend_value "silent-$preset" b1 last_error)" "no answer within 300ms"
+done
 check_number "and the latency of good ones, us" "$(backend_value http b1 check_latency_us)" '>' 0
 
 spawn_in b1 redis-server --port 6379 --bind 0.0.0.0 --protected-mode no --save '' --dir "$DIR" >"$DIR/redis.out" 2>&1 &
