@@ -74,6 +74,19 @@ char *text_print_duration(nsec_t value, char *buffer, size_t size)
 	return buffer;
 }
 
+char *text_print_time(nsec_t wall, char buffer[TEXT_TIME_MAX])
+{
+	time_t seconds = (time_t)(wall / NSEC_PER_SEC);
+	struct tm tm;
+	size_t n;
+
+	gmtime_r(&seconds, &tm);
+	n = strftime(buffer, TEXT_TIME_MAX, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(buffer + n, TEXT_TIME_MAX - n, ".%03uZ",
+		 (unsigned)(wall % NSEC_PER_SEC / NSEC_PER_MSEC));
+	return buffer;
+}
+
 int text_parse_unsigned(const char *text, uint64_t max, uint64_t *ret)
 {
 	uint64_t base = 10, value = 0;

@@ -18,6 +18,11 @@ int text_parse_duration(const char *text, nsec_t *ret, const char **ret_why);
 /* Writes the shortest exact text, such as "1500ms" or "2s". Returns `buffer`. */
 char *text_print_duration(nsec_t value, char *buffer, size_t size);
 
+#define TEXT_TIME_MAX 40
+
+/* Writes a time of the wall clock as RFC 3339 has it, in UTC, to the millisecond. Returns `buffer`. */
+char *text_print_time(nsec_t wall, char buffer[TEXT_TIME_MAX]);
+
 /* Reads a whole number, decimal or 0x-hexadecimal. 0, -EINVAL, or -ERANGE above `max`. */
 int text_parse_unsigned(const char *text, uint64_t max, uint64_t *ret);
 

@@ -2,11 +2,13 @@
 #include <assert.h>
 #include <errno.h>
 #include <microhttpd.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 
 #include "http_exchange.h"
 #include "text.h"
@@ -27,6 +29,8 @@ struct exchange {
 	struct http_response response;
 	char allow[HTTP_HINT_MAX];
 	bool answered;
+	struct list waiting; /* linked while it does */
+	nsec_t wait_until;   /* 0: it has never waited */
 };
 
 static void response_deinit(struct http_response *r)
@@ -190,6 +194,7 @@ static struct exchange *exchange_new(struct http_exchanges *all, struct MHD_Conn
 		return NULL;
 	e->all = all;
 	e->connection = connection;
+	list_init(&e->waiting);
 	e->path = strdup(path);
 	if (!e->path) {
 		exchange_free(e);
@@ -317,6 +322,106 @@ static enum MHD_Result answer(struct exchange *e)
 	return r;
 }
 
+static int socket_of(const struct exchange *e)
+{
+	return MHD_get_connection_info(e->connection, MHD_CONNECTION_INFO_CONNECTION_FD)
+		->connect_fd;
+}
+
+/* Puts the request off, unless too many are. */
+static bool suspend(struct exchange *e)
+{
+	struct http_exchanges *all = e->all;
+	struct epoll_event event = {.events = EPOLLRDHUP, .data.fd = socket_of(e)};
+
+	if (all->n_waiting >= all->options->waiting_max) {
+		refuse(e, MHD_HTTP_SERVICE_UNAVAILABLE, "too many clients wait already",
+		       "ask without waiting");
+		return false;
+	}
+	if (!e->wait_until)
+		e->wait_until = nsec_add(all->now, e->response.wait);
+	e->response.wait = 0;
+	list_append(&all->waiting, &e->waiting);
+	all->n_waiting++;
+	/* Without it a client that hangs up is noticed when its time is over. */
+	epoll_ctl(all->epoll_fd, EPOLL_CTL_ADD, event.data.fd, &event);
+	MHD_suspend_connection(e->connection);
+	return true;
+}
+
+static void stop_waiting(struct exchange *e)
+{
+	if (list_empty(&e->waiting))
+		return;
+	list_unlink(&e->waiting);
+	e->all->n_waiting--;
+	epoll_ctl(e->all->epoll_fd, EPOLL_CTL_DEL, socket_of(e), NULL);
+}
+
+bool http_exchange_waits(const void *request_context)
+{
+	const struct exchange *e = request_context;
+
+	return e && !list_empty(&e->waiting);
+}
+
+bool http_exchange_answered(const void *request_context)
+{
+	const struct exchange *e = request_context;
+
+	return e && e->answered;
+}
+
+static bool has_hung_up(const struct exchange *e)
+{
+	struct pollfd p = {.fd = socket_of(e), .events = POLLRDHUP};
+
+	return poll(&p, 1, 0) > 0;
+}
+
+void http_exchanges_resume(struct http_exchanges *all_exchanges, bool all)
+{
+	list_for_each_safe(node, &all_exchanges->waiting) {
+		struct exchange *e = container_of(node, struct exchange, waiting);
+
+		if (has_hung_up(e) || all_exchanges->closing)
+			e->wait_until = all_exchanges->now;
+		if (!all && e->wait_until > all_exchanges->now)
+			continue;
+		stop_waiting(e);
+		MHD_resume_connection(e->connection);
+	}
+}
+
+nsec_t http_exchanges_deadline(const struct http_exchanges *all)
+{
+	nsec_t deadline = NSEC_NEVER;
+
+	list_for_each(node, &all->waiting) {
+		const struct exchange *e = container_of(node, struct exchange, waiting);
+
+		if (e->wait_until < deadline)
+			deadline = e->wait_until;
+	}
+	return deadline;
+}
+
+/* The whole request is there; false: it was put off. */
+static bool handle(struct exchange *e, const char *method)
+{
+	e->request.method = method;
+	e->request.path = e->path;
+	e->request.body = e->body ? e->body : "";
+	e->request.waited = e->all->closing || (e->wait_until && e->wait_until <= e->all->now);
+	e->response.status = MHD_HTTP_OK;
+	e->route->handle(e->all->options->context, &e->request, &e->response);
+	if (e->response.wait && suspend(e))
+		return false;
+	drop_body(e);
+	return true;
+}
+
 enum MHD_Result http_exchange_on_request(void *context, struct MHD_Connection *connection,
 					 const char *path, const char *method, const char *version,
 					 const char *data, size_t *size, void **request_context)
@@ -339,14 +444,8 @@ enum MHD_Result http_exchange_on_request(void *context, struct MHD_Connection *c
 		*size = 0;
 		return MHD_YES;
 	}
-	if (!e->refusal) {
-		e->request.method = method;
-		e->request.path = e->path;
-		e->request.body = e->body ? e->body : "";
-		e->response.status = MHD_HTTP_OK;
-		e->route->handle(all->options->context, &e->request, &e->response);
-		drop_body(e);
-	}
+	if (!e->refusal && !handle(e, method))
+		return MHD_YES;
 	return answer(e);
 }
 
@@ -358,6 +457,7 @@ void http_exchange_on_completed(struct http_exchanges *all, void **request_conte
 		return;
 	if (e->answered)
 		all->n_answers--;
+	stop_waiting(e);
 	exchange_free(e);
 	*request_context = NULL;
 }

@@ -31,16 +31,27 @@ struct http_server {
 	int spare_fd;	 /* given up to accept one more when descriptors run out */
 	bool listening;	 /* the listening socket is in the epoll set */
 	nsec_t retry_at; /* when to accept again after a failure; 0: no failure */
+	bool woken;	 /* requests that wait are to be asked again */
 	nsec_t now;
 	struct list connections; /* the one to be ended next comes first */
 	unsigned n_connections;
+	unsigned n_followers; /* of them `follows` */
 };
 
 struct http_connection {
 	struct list node;
 	int fd; /* MHD's */
 	nsec_t deadline;
+	bool follows; /* it has waited, and will most likely ask again */
 };
+
+static void set_follows(struct http_server *s, struct http_connection *c, bool follows)
+{
+	if (c->follows == follows)
+		return;
+	c->follows = follows;
+	s->n_followers += follows ? 1 : -1;
+}
 
 static void arm(struct http_server *s, struct http_connection *c)
 {
@@ -59,6 +70,30 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 	if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK && info && info->socket_context)
 		arm(s, info->socket_context);
+}
+
+/*
+ * A wait begins like a request: with all the time that one may take. Who was answered while the
+ * server closes has had the last word.
+ */
+static enum MHD_Result on_request(void *context, struct MHD_Connection *connection,
+				  const char *path, const char *method, const char *version,
+				  const char *data, size_t *size, void **request_context)
+{
+	struct http_server *s = context;
+	enum MHD_Result r = http_exchange_on_request(&s->exchanges, connection, path, method,
+						     version, data, size, request_context);
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	struct http_connection *c = info ? info->socket_context : NULL;
+
+	if (c && http_exchange_waits(*request_context)) {
+		arm(s, c);
+		set_follows(s, c, true);
+	} else if (c && s->exchanges.closing && http_exchange_answered(*request_context)) {
+		set_follows(s, c, false);
+	}
+	return r;
 }
 
 static void on_connection(void *context, struct MHD_Connection *connection, void **socket_context,
@@ -83,8 +118,10 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
 		return;
 	}
 	s->n_connections--;
-	if (c)
+	if (c) {
 		list_unlink(&c->node);
+		set_follows(s, c, false);
+	}
 	free(c);
 	*socket_context = NULL;
 }
@@ -136,9 +173,13 @@ static void accept_connections(struct http_server *s)
 
 nsec_t http_server_deadline(const struct http_server *s, nsec_t now)
 {
-	nsec_t deadline = s->retry_at ? s->retry_at : NSEC_NEVER;
+	nsec_t deadline = http_exchanges_deadline(&s->exchanges);
 	MHD_UNSIGNED_LONG_LONG ms;
 
+	if (s->woken && s->exchanges.n_waiting)
+		return now;
+	if (s->retry_at && s->retry_at < deadline)
+		deadline = s->retry_at;
 	if (!list_empty(&s->connections)) {
 		nsec_t next =
 			container_of(s->connections.next, struct http_connection, node)->deadline;
@@ -162,16 +203,29 @@ int http_server_fd(const struct http_server *s)
 
 void http_server_run(struct http_server *s, nsec_t now)
 {
-	s->now = now;
+	s->now = s->exchanges.now = now;
 	if (s->retry_at <= now) {
 		s->retry_at = 0;
 		accept_connections(s);
 	}
 	end_overdue(s);
+	/* MHD_run() takes them up; nothing else would tell that they are to be. */
+	http_exchanges_resume(&s->exchanges, s->woken);
+	s->woken = false;
 	MHD_run(s->mhd);
 	if (s->spare_fd < 0)
 		s->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	set_listening(s, !s->retry_at && s->n_connections < s->options.connections_max);
+}
+
+void http_server_wake(struct http_server *s)
+{
+	s->woken = true;
+}
+
+unsigned http_server_waiting(const struct http_server *s)
+{
+	return s->exchanges.n_waiting;
 }
 
 /* Leaves escaped what would cut a text short, so that it matches nothing. */
@@ -198,13 +252,13 @@ static int start_mhd(struct http_server *s)
 
 	errno = 0;
 	s->mhd = MHD_start_daemon(
-		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-		http_exchange_on_request, &s->exchanges, MHD_OPTION_EXTERNAL_LOGGER, ignore_log,
-		NULL, MHD_OPTION_CONNECTION_LIMIT, o->connections_max,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, o->header_max, MHD_OPTION_NOTIFY_COMPLETED,
-		on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
-		MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-		MHD_OPTION_END);
+		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG |
+			MHD_ALLOW_SUSPEND_RESUME,
+		0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, ignore_log, NULL,
+		MHD_OPTION_CONNECTION_LIMIT, o->connections_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		o->header_max, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, s, MHD_OPTION_UNESCAPE_CALLBACK,
+		unescape, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
 	if (!s->mhd)
 		return errno ? -errno : -ENOMEM;
 	info = MHD_get_daemon_info(s->mhd, MHD_DAEMON_INFO_EPOLL_FD);
@@ -225,10 +279,12 @@ int http_server_open(const struct http_server_options *options, int listen_fd_ta
 		return -ENOMEM;
 	s->options = *options;
 	s->exchanges.options = &s->options;
+	list_init(&s->exchanges.waiting);
 	s->listen_fd = take_fd(listen_fd);
 	list_init(&s->connections);
 	s->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	s->exchanges.epoll_fd = s->epoll_fd;
 	if (s->epoll_fd < 0) {
 		r = -errno;
 	} else {
@@ -251,7 +307,10 @@ static void finish_answers(struct http_server *s)
 	struct pollfd p = {.fd = s->epoll_fd, .events = POLLIN};
 	nsec_t end = nsec_add(clock_now(), CLOSE_TIME);
 
-	while (s->exchanges.n_answers && clock_now() < end) {
+	s->exchanges.closing = true;
+	http_exchanges_resume(&s->exchanges, true);
+	MHD_run(s->mhd);
+	while ((s->exchanges.n_answers || s->n_followers) && clock_now() < end) {
 		poll(&p, 1, 10);
 		MHD_run(s->mhd);
 	}

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -19,6 +20,7 @@ struct http_request {
 	const char *path; /* decoded */
 	const char *body; /* NUL-terminated; "" when there is none */
 	size_t body_size;
+	bool waited; /* as long as the handler asked for, or may: now it answers */
 };
 
 /*
@@ -27,7 +29,7 @@ struct http_request {
  */
 const char *http_request_value(const struct http_request *q, const char *name);
 
-/* A handler fills in one of `body` and `read`. */
+/* A handler fills in one of `body`, `read` and `wait`. */
 struct http_response {
 	unsigned status;
 	const char *content_type; /* static */
@@ -38,6 +40,10 @@ struct http_response {
 	size_t (*read)(void *stream, char *buffer, size_t size);
 	void (*free)(void *stream); /* called once, also when the client went away */
 	void *stream;
+
+	/* No answer yet: the handler is asked again after http_server_wake(), and at the latest after
+	 * this time, counted from the first asking. Not when `waited`. */
+	nsec_t wait;
 };
 
 struct http_server_options {
@@ -54,14 +60,25 @@ struct http_server_options {
 	size_t header_max;	  /* bytes of a request line and its headers; > 1024 */
 	size_t body_max;	  /* bytes of one body; 413 */
 	size_t bodies_max;	  /* of all bodies held at once; 503 */
-	nsec_t request_time;	  /* from opening, or the answer before, to the end of an answer */
+	unsigned waiting_max;	  /* requests that wait at once; 503 */
+	nsec_t request_time; /* from opening, or the answer before, or the beginning of a wait (which is
+				shorter), to the end of an answer */
 };
 
 /* Takes the listening socket, which must not block, in any case. `options->routes` lives on. -errno. */
 int http_server_open(const struct http_server_options *options, int listen_fd_take,
 		     struct http_server **ret);
 
-/* Gives answers under way half a second, then ends every connection. NULL is ignored. */
+/* What requests wait for may have come: asks their handlers again. */
+void http_server_wake(struct http_server *s);
+
+/* Requests that wait. */
+unsigned http_server_waiting(const struct http_server *s);
+
+/*
+ * Asks the handlers of waiting requests a last time, and those of clients that have waited and ask
+ * again; gives answers under way half a second, then ends every connection. NULL is ignored.
+ */
 struct http_server *http_server_close(struct http_server *s);
 
 /* To be polled for reading; then, or at the deadline, http_server_run() does what is to be done. */

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -27,7 +28,8 @@ struct checker {
 	struct mailbox commands;
 	struct mailbox *reports;
 	_Atomic bool stopping;
-	struct message wake_up; /* for checker_stop(), which must not fail for want of memory */
+	_Atomic uint64_t answer; /* checker_answer() */
+	struct message wake_up;	 /* for checker_stop(), which must not fail for want of memory */
 
 	sem_t ready;
 	int start_result;
@@ -39,7 +41,11 @@ struct checker {
 
 struct command {
 	struct message message;
-	bool replaces_set; /* or else it casts suspicion on `id` */
+	enum command_kind {
+		COMMAND_SET,	 /* takes the place of the one there was */
+		COMMAND_SUSPECT, /* `id` */
+		COMMAND_ANSWER,	 /* the question `id` */
+	} kind;
 	struct watch_set set;
 	uint64_t id;
 };
@@ -80,10 +86,17 @@ static void obey(struct checker *c, struct message *m)
 
 	if (m != &c->wake_up) {
 		command = container_of(m, struct command, message);
-		if (command->replaces_set)
+		switch (command->kind) {
+		case COMMAND_SET:
 			prober_set(&c->prober, &command->set, now);
-		else
+			break;
+		case COMMAND_SUSPECT:
 			prober_suspect(&c->prober, command->id, now);
+			break;
+		case COMMAND_ANSWER:
+			atomic_store(&c->answer, command->id);
+			break;
+		}
 	}
 	m->free(m);
 }
@@ -242,7 +255,7 @@ int checker_set_targets(struct checker *c, const struct check_target *targets, s
 
 	if (!command)
 		return -ENOMEM;
-	command->replaces_set = true;
+	command->kind = COMMAND_SET;
 	r = watch_set_init(&command->set, targets, n);
 	if (r < 0)
 		return r;
@@ -253,19 +266,35 @@ int checker_set_targets(struct checker *c, const struct check_target *targets, s
 	return 0;
 }
 
-int checker_suspect(struct checker *c, uint64_t id)
+static int post_id(struct checker *c, enum command_kind kind, uint64_t id)
 {
 	_cleanup_(command_freep) struct command *command = command_new();
 	int r;
 
 	if (!command)
 		return -ENOMEM;
+	command->kind = kind;
 	command->id = id;
 	r = mailbox_post(&c->commands, &command->message);
 	if (r < 0)
 		return r;
 	(void)take_ptr(command);
 	return 0;
+}
+
+int checker_suspect(struct checker *c, uint64_t id)
+{
+	return post_id(c, COMMAND_SUSPECT, id);
+}
+
+int checker_ask(struct checker *c, uint64_t question)
+{
+	return post_id(c, COMMAND_ANSWER, question);
+}
+
+uint64_t checker_answer(const struct checker *c)
+{
+	return atomic_load(&c->answer);
 }
 
 static uint64_t read_counter(const _Atomic uint64_t *counter)

@@ -63,4 +63,8 @@ int checker_set_targets(struct checker *c, const struct check_target *targets, s
  */
 int checker_suspect(struct checker *c, uint64_t id);
 
+/* Are you alive? Then checker_answer() becomes `question`. -ENOMEM or -ENOBUFS. */
+int checker_ask(struct checker *c, uint64_t question);
+uint64_t checker_answer(const struct checker *c);
+
 void checker_stats(const struct checker *c, struct checker_stats *ret);

@@ -5,18 +5,7 @@
 
 #include "connection.h"
 #include "connection_line.h"
-
-/* RFC 3339 in UTC, to the millisecond. */
-static void print_time(nsec_t wall, char *buffer, size_t size)
-{
-	time_t seconds = (time_t)(wall / NSEC_PER_SEC);
-	char whole[32];
-	struct tm tm;
-
-	gmtime_r(&seconds, &tm);
-	strftime(whole, sizeof(whole), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(buffer, size, "%s.%03uZ", whole, (unsigned)(wall % NSEC_PER_SEC / NSEC_PER_MSEC));
-}
+#include "text.h"
 
 /* What is not known is null, as in the API. */
 static const char *quote(const char *text, char *buffer, size_t size)
@@ -34,9 +23,9 @@ size_t connection_line_print(const struct connection *c, nsec_t wall, char *buff
 	char client[ADDRESS_TEXT_MAX], peer[ADDRESS_TEXT_MAX], local[ADDRESS_TEXT_MAX],
 		server[ADDRESS_TEXT_MAX];
 	char name_quoted[NAME_LENGTH_MAX + 3], server_quoted[ADDRESS_TEXT_MAX + 2];
-	char time[64], error[192] = "";
+	char time[TEXT_TIME_MAX], error[192] = "";
 
-	print_time(wall, time, sizeof(time));
+	text_print_time(wall, time);
 	if (c->last_error)
 		snprintf(error, sizeof(error), ",\"error\":\"%s%s%s\"",
 			 c->last_failed ? c->last_failed->name : "", c->last_failed ? ": " : "",

@@ -6,6 +6,7 @@
 #include "control.h"
 #include "control_handlers.h"
 #include "control_json.h"
+#include "daemon.h"
 #include "http_server.h"
 #include "unix_socket.h"
 
@@ -13,16 +14,21 @@
 #define HEADER_MAX	16384
 #define BODY_MAX	(4u << 20)  /* a configuration file of 50,000 backends fits */
 #define BODIES_MAX	(16u << 20) /* so that 64 clients cannot hold 64 such files */
+#define WAITING_MAX	16	    /* clients of `lbctl events -f` */
 #define REQUEST_TIME	(30 * NSEC_PER_SEC)
 
 struct control {
 	struct unix_socket socket;
 	struct http_server *server;
+	const struct daemon *daemon;
+	uint64_t last_event; /* that those who wait were woken for */
 };
 
 static const char *const query_service[] = {"service", NULL};
 static const char *const query_connections[] = {"service", "limit", NULL};
 static const char *const query_explain[] = {"service", "client", "local", NULL};
+
+static const char *const query_events[] = {"service", "since", "last", "wait", NULL};
 
 #define BACKENDS "/v1/services/{service}/backends"
 
@@ -33,6 +39,7 @@ static const struct http_route routes[] = {
 	{"GET", "/v1/connections", query_connections, control_get_connections},
 	{"GET", "/v1/explain", query_explain, control_get_explain},
 	{"GET", "/v1/table", query_service, control_get_table},
+	{"GET", "/v1/events", query_events, control_get_events},
 	{"POST", "/v1/check", NULL, control_post_check},
 	{"POST", "/v1/reload", NULL, control_post_reload},
 	{"POST", "/v1/stop", NULL, control_post_stop},
@@ -56,6 +63,7 @@ int control_start(struct daemon *d, const char *socket_path, struct control **re
 		.header_max = HEADER_MAX,
 		.body_max = BODY_MAX,
 		.bodies_max = BODIES_MAX,
+		.waiting_max = WAITING_MAX,
 		.request_time = REQUEST_TIME,
 	};
 	struct control *c = calloc(1, sizeof(*c));
@@ -63,6 +71,7 @@ int control_start(struct daemon *d, const char *socket_path, struct control **re
 
 	if (!c)
 		return -ENOMEM;
+	c->daemon = d;
 	c->socket = (struct unix_socket)UNIX_SOCKET_INIT;
 	r = unix_socket_open(socket_path, &c->socket);
 	if (r >= 0)
@@ -90,12 +99,23 @@ int control_fd(const struct control *c)
 	return http_server_fd(c->server);
 }
 
+unsigned control_waiting(const struct control *c)
+{
+	return http_server_waiting(c->server);
+}
+
 nsec_t control_deadline(const struct control *c, nsec_t now)
 {
+	/* What has happened since control_run() is for those who wait. */
+	if (c->last_event != c->daemon->events.last && control_waiting(c))
+		return now;
 	return http_server_deadline(c->server, now);
 }
 
 void control_run(struct control *c)
 {
+	if (c->last_event != c->daemon->events.last)
+		http_server_wake(c->server);
+	c->last_event = c->daemon->events.last;
 	http_server_run(c->server, clock_now());
 }

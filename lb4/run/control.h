@@ -17,6 +17,9 @@ int control_start(struct daemon *d, const char *socket_path, struct control **re
 /* Ends open requests and removes the socket. */
 struct control *control_stop(struct control *c);
 
+/* Clients that wait for the next event. */
+unsigned control_waiting(const struct control *c);
+
 /* The loop polls this descriptor for reading and calls control_run() then, or at the deadline. */
 int control_fd(const struct control *c);
 nsec_t control_deadline(const struct control *c, nsec_t now);

@@ -29,6 +29,9 @@ control_handler control_get_backends;
 control_handler control_get_explain;
 control_handler control_get_table;
 
+/* control_events.c */
+control_handler control_get_events;
+
 /* control_change.c */
 control_handler control_post_check;
 control_handler control_post_reload;

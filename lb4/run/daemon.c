@@ -145,7 +145,9 @@ static void stop_now(struct daemon *d)
 {
 	uint32_t left = atomic_load_explicit(&d->limit.active, memory_order_relaxed);
 
-	log_info("stop timeout is over; connections left, now reset: %u", left);
+	events_record(&d->events, EVENT_STOP_TIMEOUT, NULL, NULL,
+		      EVENT_VALUES(EVENT_NUMBER("connections", left)),
+		      "stop timeout is over; connections left, now reset: %u", left);
 	d->stop_deadline = NSEC_NEVER;
 	for (unsigned i = 0; i < d->n_workers; i++)
 		if (worker_end_all(d->workers[i], END_STOPPED) < 0)
@@ -159,6 +161,8 @@ static int poll_timeout(const struct daemon *d)
 
 	if (d->deadline < deadline)
 		deadline = d->deadline;
+	if (supervision_deadline(d) < deadline)
+		deadline = supervision_deadline(d);
 	if (d->stopping && d->stop_deadline < deadline)
 		deadline = d->stop_deadline;
 	if ((d->publish_wanted || d->targets_wanted) && deadline > d->now + RETRY_INTERVAL)
@@ -195,6 +199,7 @@ static void loop(struct daemon *d, int signals)
 			daemon_publish(d);
 		if (d->targets_wanted)
 			daemon_set_targets(d);
+		supervision_run(d);
 	}
 }
 
@@ -261,6 +266,19 @@ static void finish(struct daemon *d)
 	free(d->reload_error);
 	free(d->config_path);
 	config_free(d->config);
+	supervision_deinit(&d->supervision);
+	events_deinit(&d->events);
+}
+
+static void tell_start(struct daemon *d)
+{
+	events_record(&d->events, EVENT_START, NULL, NULL,
+		      EVENT_VALUES(EVENT_TEXT("version", LB4_VERSION),
+				   EVENT_NUMBER("workers", d->n_workers),
+				   EVENT_NUMBER("max_connections", d->limit.max)),
+		      "lb4 %s is ready: %u worker%s, up to %u connections", LB4_VERSION,
+		      d->n_workers, d->n_workers == 1 ? "" : "s", d->limit.max);
+	supervision_ready(d);
 }
 
 int daemon_run(struct config *config, const char *config_path)
@@ -280,6 +298,8 @@ int daemon_run(struct config *config, const char *config_path)
 	int r;
 
 	log_set_level(config->log_level);
+	events_init(&d.events, d.started_wall);
+	supervision_init(&d.supervision);
 	signals = open_signals();
 	if (signals < 0) {
 		log_error("cannot take signals: %s", strerrordesc_np(-signals));
@@ -288,10 +308,9 @@ int daemon_run(struct config *config, const char *config_path)
 		r = start(&d, config);
 	}
 	if (r >= 0) {
-		log_info("lb4 %s is ready: %u worker%s, up to %u connections", LB4_VERSION,
-			 d.n_workers, d.n_workers == 1 ? "" : "s", d.limit.max);
+		tell_start(&d);
 		loop(&d, signals);
-		log_info("stopped");
+		events_record(&d.events, EVENT_STOPPED, NULL, NULL, NULL, "stopped");
 	}
 	finish(&d);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

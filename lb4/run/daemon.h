@@ -14,10 +14,12 @@
 
 #include "address.h"
 #include "config.h"
+#include "events.h"
 #include "health.h"
 #include "mailbox.h"
 #include "pool.h"
 #include "snapshot.h"
+#include "supervision.h"
 
 struct checker;
 struct control;
@@ -45,8 +47,16 @@ struct live_backend {
 	/* When its connections are reset; NSEC_NEVER: they may finish. */
 	nsec_t drain_deadline; /* an operator drains it */
 	nsec_t down_deadline;  /* it was ejected, with on_down: drain */
-	bool was_ejected;      /* when its connections were last told */
-	bool drifted;	       /* added or changed at run time, not in the file */
+	nsec_t drain_begun;    /* by an operator */
+	nsec_t drain_look; /* when to look whether it has finished; NSEC_NEVER: it has, or none */
+	bool was_ejected;  /* when its connections were last told */
+	enum backend_told {
+		TOLD_IN,
+		TOLD_EJECTED,
+		TOLD_BRAKED,
+	} told;		  /* by the last event about its state */
+	nsec_t out_since; /* when it was told that it went down, or it came */
+	bool drifted;	  /* added or changed at run time, not in the file */
 };
 
 /* One address of a service and its listening sockets, one a worker. */
@@ -67,8 +77,8 @@ struct live_service {
 	struct live_backend *backends; /* in the order of pool.members */
 	size_t n_backends;
 	bool update_wanted; /* its pool has heard news */
-	bool brake_told;    /* the state of the brake that the log has told */
-	bool deserted_told; /* the log has told that nobody is eligible */
+	bool brake_told;    /* the state of the brake that the last event told */
+	bool deserted_told; /* it was told that nobody is eligible */
 };
 
 struct daemon {
@@ -99,6 +109,13 @@ struct daemon {
 	char *reload_error;   /* of the last reload, NULL when it succeeded */
 	nsec_t stop_deadline; /* NSEC_NEVER while running */
 	bool stopping;
+	struct events events;
+	struct supervision supervision;
+	struct trouble {
+		uint64_t accept_pauses, accept_shortages, lines_dropped; /* as last told */
+		nsec_t look;	   /* when to look again; 0: when there is word of it */
+		nsec_t not_before; /* so that what goes on is not told again and again */
+	} trouble;		   /* of all workers */
 };
 
 /* What a reload did. */

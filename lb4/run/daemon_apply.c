@@ -271,14 +271,22 @@ static void set_policies(struct daemon *d, const struct config *config)
 	atomic_store_explicit(&d->line_policy.sample, config->log_sample, memory_order_relaxed);
 }
 
-static void tell_what_waits_for_a_restart(const struct config *old, const struct config *new)
+static void tell_restart_needed(struct daemon *d, const char *setting)
+{
+	events_record(&d->events, EVENT_RESTART_NEEDED, NULL, NULL,
+		      EVENT_VALUES(EVENT_TEXT("setting", setting)),
+		      "%s: takes effect at the next start", setting);
+}
+
+static void tell_what_waits_for_a_restart(struct daemon *d, const struct config *old,
+					  const struct config *new)
 {
 	if (old->workers != new->workers)
-		log_warning("workers: takes effect at the next start");
+		tell_restart_needed(d, "workers");
 	if (old->max_connections != new->max_connections)
-		log_warning("max_connections: takes effect at the next start");
+		tell_restart_needed(d, "max_connections");
 	if (strcmp(old->socket_path, new->socket_path))
-		log_warning("admin: socket: takes effect at the next start");
+		tell_restart_needed(d, "admin: socket");
 }
 
 static void commit(struct daemon *d, struct staged *staged)
@@ -301,6 +309,9 @@ static void commit(struct daemon *d, struct staged *staged)
 	d->config = take_ptr(staged->config);
 	set_policies(d, d->config);
 
+	if (old_config)
+		daemon_tell_changes(d, old_services, n_old);
+
 	/*
 	 * Tables, then sockets: no worker meets a connection for a service it does not know. Those
 	 * that change hands before that, since the service they were of may be gone from the tables.
@@ -322,7 +333,7 @@ static void commit(struct daemon *d, struct staged *staged)
 	}
 	free(old_services);
 	if (old_config)
-		tell_what_waits_for_a_restart(old_config, d->config);
+		tell_what_waits_for_a_restart(d, old_config, d->config);
 	config_free(old_config);
 	d->deadline = 0; /* looked at anew */
 }

@@ -8,7 +8,7 @@
 #include "log.h"
 #include "report.h"
 
-static void lower_deadline(struct daemon *d, nsec_t deadline)
+void daemon_lower_deadline(struct daemon *d, nsec_t deadline)
 {
 	if (deadline < d->deadline)
 		d->deadline = deadline;
@@ -22,29 +22,36 @@ static void eject(struct daemon *d, struct live_service *s, struct live_backend 
 	daemon_leave_backend(d, b->backend, reset ? END_BACKEND_DOWN : END_NONE);
 	if (s->settings.on_down == ON_DOWN_DRAIN && s->settings.drain_timeout) {
 		b->down_deadline = nsec_add(d->now, s->settings.drain_timeout);
-		lower_deadline(d, b->down_deadline);
+		daemon_lower_deadline(d, b->down_deadline);
 	}
 }
 
-static void tell_brake(struct live_service *s)
+static void tell_brake(struct daemon *d, struct live_service *s)
 {
+	static const char *const texts[] = {
+		[FAIL_OPEN] = "more backends have failed than max_eject (%u %%) lets be ejected; "
+			      "fail: open keeps the others in use",
+		[FAIL_CLOSED] = "more than max_eject (%u %%) of the backends have failed; "
+				"fail: closed ejects them all the same",
+	};
+	const struct event_value values[] = {
+		EVENT_NUMBER("max_eject_percent", s->settings.max_eject_percent),
+		EVENT_TEXT("fail", s->settings.fail == FAIL_OPEN ? "open" : "closed"),
+		{},
+	};
+
 	if (s->pool.brake == s->brake_told)
 		return;
 	s->brake_told = s->pool.brake;
-	if (!s->pool.brake)
-		log_info("service %s: no more backends have failed than max_eject allows",
-			 s->service->name);
-	else if (s->settings.fail == FAIL_OPEN)
-		log_warning("service %s: more backends have failed than max_eject (%u %%) lets be "
-			    "ejected; fail: open keeps the others in use",
-			    s->service->name, s->settings.max_eject_percent);
+	if (s->pool.brake)
+		events_record(&d->events, EVENT_BRAKE_ON, s->service->name, NULL, values,
+			      texts[s->settings.fail], s->settings.max_eject_percent);
 	else
-		log_warning("service %s: more than max_eject (%u %%) of the backends have failed; "
-			    "fail: closed ejects them all the same",
-			    s->service->name, s->settings.max_eject_percent);
+		events_record(&d->events, EVENT_BRAKE_OFF, s->service->name, NULL, values,
+			      "no more backends have failed than max_eject allows");
 }
 
-static void tell_deserted(struct live_service *s)
+static void tell_deserted(struct daemon *d, struct live_service *s)
 {
 	bool deserted = s->pool.table->n_eligible == 0;
 
@@ -52,10 +59,50 @@ static void tell_deserted(struct live_service *s)
 		return;
 	s->deserted_told = deserted;
 	if (deserted)
-		log_error("service %s: no backend is eligible: new clients are reset",
-			  s->service->name);
+		events_record(&d->events, EVENT_SERVICE_DESERTED, s->service->name, NULL, NULL,
+			      "no backend is eligible: new clients are reset");
 	else
-		log_info("service %s: serves new clients again", s->service->name);
+		events_record(&d->events, EVENT_SERVICE_SERVES, s->service->name, NULL, NULL,
+			      "serves new clients again");
+}
+
+/* Up, out, or down and kept in use all the same: what health says and the brake makes of it. */
+static void tell_backend(struct daemon *d, struct live_service *s, size_t i)
+{
+	struct live_backend *b = &s->backends[i];
+	const struct pool_member *m = &s->pool.members[i];
+	const struct backend_health *h = &b->health;
+	const char *why = health_why_name(h->why);
+	enum backend_told now = !m->failed ? TOLD_IN : m->braked ? TOLD_BRAKED : TOLD_EJECTED;
+	nsec_t out = d->now - b->out_since;
+
+	if (now == b->told)
+		return;
+	if (b->told == TOLD_IN)
+		b->out_since = d->now;
+	b->told = now;
+	if (now == TOLD_IN)
+		events_record(&d->events, EVENT_BACKEND_BACK, s->service->name, m->name,
+			      EVENT_VALUES(EVENT_NUMBER("out_ms", out / NSEC_PER_MSEC)), "is up");
+	else
+		events_record(&d->events,
+			      now == TOLD_BRAKED ? EVENT_BACKEND_BRAKED : EVENT_BACKEND_EJECTED,
+			      s->service->name, m->name,
+			      EVENT_VALUES(EVENT_TEXT("why", why), EVENT_TEXT("error", h->error)),
+			      "is down: %s%s%s%s", why, h->error[0] ? ": " : "", h->error,
+			      now == TOLD_BRAKED ? "; max_eject keeps it in use" : "");
+}
+
+void daemon_tell_slots(struct daemon *d, const struct live_service *s, uint64_t moved, bool rebuilt)
+{
+	if (!moved && !rebuilt)
+		return;
+	events_record(
+		&d->events, rebuilt ? EVENT_TABLE_REBUILT : EVENT_SLOTS_MOVED, s->service->name,
+		NULL,
+		EVENT_VALUES(EVENT_NUMBER("slots", moved), EVENT_NUMBER("of", s->pool.table_size)),
+		"%llu of %u slots have moved%s", (unsigned long long)moved, s->pool.table_size,
+		rebuilt ? " (rebuilt for balance)" : "");
 }
 
 void daemon_update_pool(struct daemon *d, struct live_service *s)
@@ -63,21 +110,22 @@ void daemon_update_pool(struct daemon *d, struct live_service *s)
 	uint64_t rebuilds = s->pool.n_rebuilds, moved = s->pool.n_slots_moved;
 	int r = pool_update(&s->pool, d->now);
 
-	lower_deadline(d, pool_next_update(&s->pool));
+	daemon_lower_deadline(d, pool_next_update(&s->pool));
+	for (size_t i = 0; i < s->n_backends; i++)
+		tell_backend(d, s, i);
 	if (r < 0) {
 		log_error("service %s: out of memory for a new table; the old one stays",
 			  s->service->name);
 		s->update_wanted = true;
-		lower_deadline(d, nsec_add(d->now, NSEC_PER_SEC));
+		daemon_lower_deadline(d, nsec_add(d->now, NSEC_PER_SEC));
 		return;
 	}
-	tell_brake(s);
-	tell_deserted(s);
+	tell_brake(d, s);
+	tell_deserted(d, s);
 	if (r > 0) {
 		d->publish_wanted = true;
-		log_info("service %s: %llu of %u slots have moved%s", s->service->name,
-			 (unsigned long long)(s->pool.n_slots_moved - moved), s->pool.table_size,
-			 s->pool.n_rebuilds != rebuilds ? " (rebuilt for balance)" : "");
+		daemon_tell_slots(d, s, s->pool.n_slots_moved - moved,
+				  s->pool.n_rebuilds != rebuilds);
 	}
 	for (size_t i = 0; i < s->n_backends; i++) {
 		struct live_backend *b = &s->backends[i];
@@ -96,7 +144,7 @@ void daemon_update_pool(struct daemon *d, struct live_service *s)
 	}
 }
 
-/* Health says `failed` has changed. */
+/* Health says `failed` has changed; what becomes of that is told when the pool has decided. */
 static void failed_changed(struct live_service *s, size_t i)
 {
 	const struct backend_health *h = &s->backends[i].health;
@@ -104,11 +152,6 @@ static void failed_changed(struct live_service *s, size_t i)
 
 	m->failed = h->failed;
 	m->failed_at = h->since;
-	if (h->failed)
-		log_warning("service %s: backend %s is down: %s: %s", s->service->name, m->name,
-			    health_why_name(h->why), h->error);
-	else
-		log_info("service %s: backend %s is up", s->service->name, m->name);
 	s->update_wanted = true;
 }
 
@@ -144,7 +187,7 @@ static void on_check(struct daemon *d, const struct check_report *report)
 	h = &t->service->backends[t->backend].health;
 	changed = health_on_result(h, report->ok, report->verdict, report->latency, report->at,
 				   report->wall, report->error);
-	lower_deadline(d, health_next(h));
+	daemon_lower_deadline(d, health_next(h));
 	if (changed)
 		failed_changed(t->service, t->backend);
 }
@@ -161,7 +204,7 @@ static void on_passive(struct daemon *d, const struct passive_report *report)
 		return;
 	changed =
 		health_on_passive(&b->health, consecutive, strerrordesc_np(report->error), d->now);
-	lower_deadline(d, health_next(&b->health));
+	daemon_lower_deadline(d, health_next(&b->health));
 	if (!changed)
 		return;
 	if (s->check.kind != CHECK_NONE)
@@ -180,6 +223,9 @@ static void take(struct daemon *d, struct report *report)
 		break;
 	case REPORT_WORKER:
 		d->n_workers_running--;
+		break;
+	case REPORT_TROUBLE:
+		daemon_on_trouble(d);
 		break;
 	}
 }
@@ -202,13 +248,18 @@ void daemon_take_reports(struct daemon *d)
 static void drain_on_time(struct daemon *d, struct live_service *s, struct live_backend *b,
 			  nsec_t *deadline)
 {
+	uint64_t left;
+
 	if (*deadline <= d->now) {
 		*deadline = NSEC_NEVER;
-		log_info("service %s: the drain timeout of backend %s is over", s->service->name,
-			 b->backend->name);
+		left = daemon_active(b->backend);
+		events_record(&d->events, EVENT_DRAIN_TIMEOUT, s->service->name, b->backend->name,
+			      EVENT_VALUES(EVENT_NUMBER("connections", left)),
+			      "has drained long enough; connections left, now reset: %llu",
+			      (unsigned long long)left);
 		daemon_leave_backend(d, b->backend, END_DRAIN_TIMEOUT);
 	}
-	lower_deadline(d, *deadline);
+	daemon_lower_deadline(d, *deadline);
 }
 
 static void backend_on_time(struct daemon *d, struct live_service *s, size_t i)
@@ -217,9 +268,10 @@ static void backend_on_time(struct daemon *d, struct live_service *s, size_t i)
 
 	if (health_on_time(&b->health, d->now))
 		failed_changed(s, i);
-	lower_deadline(d, health_next(&b->health));
+	daemon_lower_deadline(d, health_next(&b->health));
 	drain_on_time(d, s, b, &b->drain_deadline);
 	drain_on_time(d, s, b, &b->down_deadline);
+	daemon_look_at_drain(d, s, b);
 }
 
 void daemon_on_time(struct daemon *d)
@@ -232,9 +284,10 @@ void daemon_on_time(struct daemon *d)
 
 		if (pool_next_update(&s->pool) <= d->now)
 			daemon_update_pool(d, s);
-		lower_deadline(d, pool_next_update(&s->pool));
+		daemon_lower_deadline(d, pool_next_update(&s->pool));
 		for (size_t j = 0; j < s->n_backends; j++)
 			backend_on_time(d, s, j);
 	}
+	daemon_look_at_trouble(d);
 	update_pools(d);
 }

@@ -110,25 +110,39 @@ int daemon_reload(struct daemon *d, bool force, struct daemon_change *ret,
 		  struct config_errors *ret_errors, char **ret_error)
 {
 	char *error = NULL;
-	int r = reload(d, force, ret, ret_errors, &error);
+	int r;
+
+	supervision_reloading(d);
+	r = reload(d, force, ret, ret_errors, &error);
 
 	free(d->reload_error);
 	d->reload_error = NULL;
 	if (r < 0) {
 		d->reload_error = error ? strdup(error) : NULL;
-		log_warning("reload refused: %s", error ? error : strerrordesc_np(-r));
+		events_record(&d->events, EVENT_RELOAD_REFUSED, NULL, NULL,
+			      EVENT_VALUES(EVENT_NUMBER("faults", ret_errors->n_errors)),
+			      "reload refused: %s", error ? error : strerrordesc_np(-r));
 		for (size_t i = 0; i < ret_errors->n_errors; i++)
 			log_warning("%s:%u:%u: %s (%s)", d->config_path, ret_errors->errors[i].line,
 				    ret_errors->errors[i].column, ret_errors->errors[i].message,
 				    ret_errors->errors[i].hint ?: "nothing has changed");
 		*ret_error = error;
+		supervision_reloaded(d);
 		return r;
 	}
 	d->n_reloads++;
-	log_info("reloaded: services +%u -%u, backends +%u -%u, %u changed, %llu slots moved",
-		 ret->services_added, ret->services_removed, ret->backends_added,
-		 ret->backends_removed, ret->backends_changed,
-		 (unsigned long long)ret->slots_moved);
+	events_record(&d->events, EVENT_RELOAD, NULL, NULL,
+		      EVENT_VALUES(EVENT_NUMBER("services_added", ret->services_added),
+				   EVENT_NUMBER("services_removed", ret->services_removed),
+				   EVENT_NUMBER("backends_added", ret->backends_added),
+				   EVENT_NUMBER("backends_removed", ret->backends_removed),
+				   EVENT_NUMBER("backends_changed", ret->backends_changed),
+				   EVENT_NUMBER("slots_moved", ret->slots_moved)),
+		      "reloaded: services +%u -%u, backends +%u -%u, %u changed, %llu slots moved",
+		      ret->services_added, ret->services_removed, ret->backends_added,
+		      ret->backends_removed, ret->backends_changed,
+		      (unsigned long long)ret->slots_moved);
+	supervision_reloaded(d);
 	return 0;
 }
 
@@ -152,13 +166,12 @@ static struct backend_config *present_backends(const struct live_service *s, siz
 static int set_backends(struct daemon *d, struct live_service *s,
 			const struct backend_config *configs, size_t n, char **ret_error)
 {
-	uint64_t moved = s->pool.n_slots_moved;
+	uint64_t before = s->pool.n_slots_moved;
 	int r = live_service_set_backends(d, s, configs, n);
 
 	if (r < 0)
 		return daemon_refuse(ret_error, r, "out of memory; nothing has changed");
-	log_info("service %s: %llu of %u slots have moved", s->service->name,
-		 (unsigned long long)(s->pool.n_slots_moved - moved), s->pool.table_size);
+	daemon_tell_slots(d, s, s->pool.n_slots_moved - before, false);
 	daemon_publish(d);
 	daemon_update_pool(d, s);
 	daemon_set_targets(d);
@@ -204,8 +217,10 @@ int daemon_add_backend(struct daemon *d, const char *service, const char *name, 
 	if (r < 0)
 		return r;
 	s->backends[n].drifted = true;
-	log_info("service %s: backend %s (%s, weight %u) was added", service, name,
-		 address_print(&added.address, text), weight);
+	events_record(&d->events, EVENT_BACKEND_ADDED, service, name,
+		      EVENT_VALUES(EVENT_TEXT("address", address_print(&added.address, text)),
+				   EVENT_NUMBER("weight", weight)),
+		      "was added: %s, weight %u", text, weight);
 	return 0;
 }
 
@@ -233,8 +248,9 @@ int daemon_remove_backend(struct daemon *d, const char *service, const char *nam
 	r = set_backends(d, s, configs, s->n_backends - 1, ret_error);
 	if (r >= 0) {
 		daemon_leave_backend(d, removed, END_NONE);
-		log_info("service %s: backend %s was removed; its connections may finish", service,
-			 removed->name);
+		events_record(&d->events, EVENT_BACKEND_REMOVED, service, removed->name,
+			      EVENT_VALUES(EVENT_NUMBER("connections", daemon_active(removed))),
+			      "was removed; its connections may finish");
 	}
 	backend_unref(removed);
 	return r;
@@ -246,6 +262,7 @@ int daemon_set_weight(struct daemon *d, const char *service, const char *name, u
 	_cleanup_(freep) struct backend_config *configs = NULL;
 	struct live_service *s = NULL;
 	struct live_backend *b = NULL;
+	uint32_t before;
 	size_t i;
 	int r = find(d, service, name, &s, &b, ret_error);
 
@@ -254,7 +271,8 @@ int daemon_set_weight(struct daemon *d, const char *service, const char *name, u
 	if (weight > WEIGHT_MAX)
 		return daemon_refuse(ret_error, -EINVAL, "a weight is 0 to %d", WEIGHT_MAX);
 	i = (size_t)(b - s->backends);
-	if (s->pool.members[i].weight == weight)
+	before = s->pool.members[i].weight;
+	if (before == weight)
 		return 0;
 	configs = present_backends(s, 0);
 	if (!configs)
@@ -264,19 +282,33 @@ int daemon_set_weight(struct daemon *d, const char *service, const char *name, u
 	if (r < 0)
 		return r;
 	s->backends[i].drifted = true;
-	log_info("service %s: backend %s has weight %u now", service, name, weight);
+	events_record(&d->events, EVENT_BACKEND_WEIGHT, service, name,
+		      EVENT_VALUES(EVENT_NUMBER("weight", weight), EVENT_NUMBER("before", before)),
+		      "has weight %u now", weight);
 	return 0;
 }
 
-static void say_admin(const char *service, const char *name, enum admin_state state)
+static void tell_admin(struct daemon *d, const struct live_service *s, const struct live_backend *b,
+		       enum admin_state state, nsec_t drain_timeout)
 {
-	static const char *const words[] = {
-		[ADMIN_ENABLED] = "is enabled",
-		[ADMIN_DRAINING] = "is draining: no new connections, old ones may finish",
-		[ADMIN_DISABLED] = "is disabled: no new connections, no checks",
+	static const struct {
+		enum event_kind kind;
+		const char *what;
+	} states[] = {
+		[ADMIN_ENABLED] = {EVENT_BACKEND_ENABLED, "is enabled"},
+		[ADMIN_DRAINING] = {EVENT_DRAIN_BEGUN,
+				    "is draining: no new connections, old ones may finish"},
+		[ADMIN_DISABLED] = {EVENT_BACKEND_DISABLED,
+				    "is disabled: no new connections, no checks"},
+	};
+	const struct event_value values[] = {
+		EVENT_NUMBER("connections", daemon_active(b->backend)),
+		EVENT_NUMBER(drain_timeout ? "timeout_ms" : NULL, drain_timeout / NSEC_PER_MSEC),
+		{},
 	};
 
-	log_info("service %s: backend %s %s", service, name, words[state]);
+	events_record(&d->events, states[state].kind, s->service->name, b->backend->name, values,
+		      "%s", states[state].what);
 }
 
 int daemon_set_admin(struct daemon *d, const char *service, const char *name,
@@ -299,7 +331,8 @@ int daemon_set_admin(struct daemon *d, const char *service, const char *name,
 	if (s->pool.members[i].admin == state)
 		return 0;
 	s->pool.members[i].admin = state;
-	say_admin(service, name, state);
+	tell_admin(d, s, b, state, state == ADMIN_DRAINING ? drain_timeout : 0);
+	daemon_watch_drain(d, b, state == ADMIN_DRAINING);
 	daemon_update_pool(d, s);
 	daemon_set_targets(d);
 	return 0;
@@ -315,7 +348,10 @@ void daemon_stop(struct daemon *d, nsec_t timeout)
 	if (d->stopping)
 		return;
 	d->stopping = true;
-	log_info("stopping: no new connections; what is established may finish");
+	events_record(&d->events, EVENT_STOPPING, NULL, NULL,
+		      EVENT_VALUES(EVENT_NUMBER("timeout_ms", timeout / NSEC_PER_MSEC)),
+		      "stopping: no new connections; what is established may finish");
+	supervision_stopping(d);
 	for (unsigned i = 0; i < d->n_workers; i++)
 		if (worker_stop(d->workers[i]) < 0)
 			log_error("worker %u could not be told to stop: out of memory", i);

@@ -20,6 +20,11 @@ struct target {
 int daemon_apply(struct daemon *d, struct config *config, struct daemon_change *ret,
 		 char **ret_error);
 
+/* --- daemon_tell.c: what a reload has changed --- */
+
+/* Events for what the services now have that `old` had not, and the other way round. */
+void daemon_tell_changes(struct daemon *d, struct live_service *const *old, size_t n_old);
+
 /* --- live.c: services and backends --- */
 
 /*
@@ -63,8 +68,26 @@ void daemon_take_reports(struct daemon *d);
 /* Lets the pool decide, tells workers whom to leave, and wants a snapshot when the table is new. */
 void daemon_update_pool(struct daemon *d, struct live_service *s);
 
+void daemon_tell_slots(struct daemon *d, const struct live_service *s, uint64_t moved,
+		       bool rebuilt);
+
 /* Carries out what is due by time, and finds the next deadline. */
 void daemon_on_time(struct daemon *d);
+void daemon_lower_deadline(struct daemon *d, nsec_t deadline);
+
+/* --- daemon_watch.c: what nobody tells main, so that it has to look --- */
+
+/* An operator drains a backend, or no longer does. */
+void daemon_watch_drain(struct daemon *d, struct live_backend *b, bool draining);
+
+/* Looks whether it has finished, when that is due; lowers the deadline. */
+void daemon_look_at_drain(struct daemon *d, const struct live_service *s, struct live_backend *b);
+
+/* A worker has said that something went wrong; and looking what, when that is due. */
+void daemon_on_trouble(struct daemon *d);
+void daemon_look_at_trouble(struct daemon *d);
+
+uint64_t daemon_active(const struct backend *b);
 
 /* --- */
 

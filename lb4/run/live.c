@@ -57,6 +57,11 @@ static int live_backend_init(struct daemon *d, struct live_backend *b, const cha
 	b->target_id = ++d->next_id;
 	b->drain_deadline = old ? old->drain_deadline : NSEC_NEVER;
 	b->down_deadline = NSEC_NEVER;
+	b->drain_begun = old ? old->drain_begun : 0;
+	b->drain_look = old ? old->drain_look : NSEC_NEVER;
+	/* That a new one is down until its first good result is no news. */
+	b->told = b->health.failed ? TOLD_EJECTED : TOLD_IN;
+	b->out_since = d->now;
 	b->drifted = b->was_ejected = false;
 	return 0;
 }

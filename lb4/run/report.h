@@ -10,6 +10,7 @@ enum report_kind {
 	REPORT_CHECK,	/* struct check_report, of the checker */
 	REPORT_PASSIVE, /* struct passive_report, of a worker */
 	REPORT_WORKER,	/* a worker has ended its last connection and stops */
+	REPORT_TROUBLE, /* a worker's counters of what should not happen have gone up */
 };
 
 struct report {

@@ -40,6 +40,7 @@ void worker_lines_flush(struct worker *w)
 		return;
 	if (line_writer_post(w->setup.lines, w->lines) < 0) {
 		counter_add(w->counters.lines_dropped, w->lines->n_lines);
+		worker_report_trouble(w);
 		free(w->lines);
 	}
 	w->lines = NULL;
@@ -68,6 +69,7 @@ static void write_line(struct worker *w, const struct connection *c)
 	}
 	if (!w->lines) {
 		counter_add(w->counters.lines_dropped, 1);
+		worker_report_trouble(w);
 		return;
 	}
 	w->lines->size += connection_line_print(c, clock_wall(), w->lines->text + w->lines->size);
@@ -213,7 +215,7 @@ static int open_all(struct worker *w)
 	return r;
 }
 
-static void last_report_free(struct message *m)
+static void report_free(struct message *m)
 {
 	free(container_of(m, struct report, message));
 }
@@ -295,7 +297,7 @@ int worker_start(const struct worker_setup *setup, struct worker **ret)
 	r = w->last_report ? 0 : -ENOMEM;
 	if (r >= 0) {
 		*w->last_report = (struct report){
-			.message.free = last_report_free,
+			.message.free = report_free,
 			.kind = REPORT_WORKER,
 		};
 		/* Only main posts, and it waits for nobody. */
@@ -321,6 +323,11 @@ struct worker *worker_join(struct worker *w)
 	mailbox_deinit(&w->mailbox);
 	free(w);
 	return NULL;
+}
+
+uint64_t worker_answer(const struct worker *w)
+{
+	return atomic_load(&w->answer);
 }
 
 const struct worker_counters *worker_counters(const struct worker *w)

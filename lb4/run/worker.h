@@ -20,6 +20,7 @@ struct worker;
 
 struct worker_counters {
 	_Atomic uint64_t accept_pauses;
+	_Atomic uint64_t accept_shortages; /* those for want of descriptors */
 	_Atomic uint64_t lines_dropped;
 	_Atomic uint64_t reports_dropped;
 } __attribute__((aligned(64)));
@@ -43,6 +44,15 @@ struct worker *worker_join(struct worker *w);
 
 const struct worker_counters *worker_counters(const struct worker *w);
 
+/*
+ * When one of its counters of trouble goes up it reports REPORT_TROUBLE, and then not again before
+ * it was told that main looks at them now.
+ */
+void worker_trouble_seen(struct worker *w);
+
+/* The last question of worker_ask() that it has answered; one that has ended answers all. */
+uint64_t worker_answer(const struct worker *w);
+
 /* The messages. Each is -ENOMEM or 0; on failure what was passed stays the caller's. */
 
 /* Obey this snapshot from now on (the reference passes). */
@@ -62,6 +72,9 @@ int worker_leave_backend(struct worker *w, struct backend *backend, enum end_rea
 
 /* Close the listeners; stop once the last connection has ended, and report REPORT_WORKER then. */
 int worker_stop(struct worker *w);
+
+/* Are you alive? Then worker_answer() becomes `question`. */
+int worker_ask(struct worker *w, uint64_t question);
 
 /* Reset every connection. */
 int worker_end_all(struct worker *w, enum end_reason reason);

@@ -57,6 +57,9 @@ static void pause_accepting(struct worker *w, bool shortage)
 		return;
 	w->paused = true;
 	counter_add(w->counters.accept_pauses, 1);
+	if (shortage)
+		counter_add(w->counters.accept_shortages, 1);
+	worker_report_trouble(w);
 	for (uint32_t i = 0; i < w->listeners.n_made; i++) {
 		struct listener *l = slots_at(&w->listeners, i);
 

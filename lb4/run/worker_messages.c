@@ -31,7 +31,8 @@ struct order {
 	struct backend *backend;
 	struct listing *listing; /* referenced, until it is answered */
 	struct address address;
-	uint64_t id; /* of the listener, or the worker's index */
+	_Atomic uint64_t *answer; /* where `id` is put when the order ends, or NULL */
+	uint64_t id;		  /* of the listener or question, or the worker's index */
 	int fd;
 	enum end_reason reason;
 };
@@ -65,6 +66,8 @@ static void order_free(struct message *m)
 
 	if (o->listing) /* the worker has ended: it has no connections */
 		listing_answer(o->listing, (unsigned)o->id, NULL, 0);
+	if (o->answer) /* by the worker, or for one that has ended */
+		atomic_store(o->answer, o->id);
 	snapshot_unref(o->snapshot);
 	service_unref(o->service);
 	backend_unref(o->backend);
@@ -223,6 +226,21 @@ static void carry_out_end_all(struct worker *w, struct order *o)
 int worker_end_all(struct worker *w, enum end_reason reason)
 {
 	return post(w, &(struct order){.carry_out = carry_out_end_all, .reason = reason, .fd = -1});
+}
+
+/* That it comes to this is the answer, which is given with the order's end. */
+static void carry_out_ask(struct worker *w, struct order *o)
+{
+	(void)w;
+	(void)o;
+}
+
+int worker_ask(struct worker *w, uint64_t question)
+{
+	return post(w, &(struct order){.carry_out = carry_out_ask,
+				       .answer = &w->answer,
+				       .id = question,
+				       .fd = -1});
 }
 
 static void carry_out_list(struct worker *w, struct order *o)

@@ -27,6 +27,8 @@ struct worker {
 	struct worker_counters counters;
 	pthread_t thread;
 	struct mailbox mailbox;
+	_Atomic uint64_t answer; /* worker_answer() */
+	_Atomic bool trouble;	 /* was reported, and main has not looked yet */
 
 	/* Touched by the thread alone. */
 	struct ring *ring;
@@ -62,3 +64,6 @@ void worker_take_messages(struct worker *w);
 
 /* worker.c: connection lines. */
 void worker_lines_flush(struct worker *w);
+
+/* worker_trouble.c: a counter of what should not happen has gone up. */
+void worker_report_trouble(struct worker *w);

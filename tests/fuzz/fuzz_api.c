@@ -33,6 +33,7 @@ static const struct request {
 	{"services", control_get_services, {"service"}},
 	{"backends", control_get_backends, {"service"}},
 	{"connections", control_get_connections, {"service", "limit"}},
+	{"events", control_get_events, {"service", "since", "last", "wait"}},
 	{"explain", control_get_explain, {"service", "client", "local"}},
 	{"table", control_get_table, {"service"}},
 	{"check", control_post_check, {}},
@@ -133,10 +134,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	take_values(line);
 	if (asked && is_routed()) {
-		struct http_request q = {.body_size = in.size};
+		struct http_request q = {.body_size = in.size, .waited = true};
 
 		q.body = body = fuzz_take_rest(&in);
 		fake_daemon_init(&fake);
+		events_record(&fake.daemon.events, EVENT_BACKEND_EJECTED, "gone", "b", NULL,
+			      "is down");
 		asked->handle(&fake.daemon, &q, &response);
 		check_answer(&response, fake.asked);
 		free(response.body);

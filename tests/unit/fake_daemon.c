@@ -230,6 +230,7 @@ void fake_daemon_deinit(struct fake_daemon *f)
 	free(d->workers);
 	free(d->config_path);
 	free(d->reload_error);
+	events_deinit(&d->events);
 	free(d->config);
 }
 

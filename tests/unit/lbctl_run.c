@@ -133,6 +133,7 @@ void run(struct fixture *f, const char *line)
 	posix_spawn_file_actions_destroy(&actions);
 	close(out[1]);
 	close(err[1]);
+	f->pid = pid;
 	serve(f, out[0], err[0]);
 	assert_int_equal(waitpid(pid, &wait_status, 0), pid);
 	assert_true(WIFEXITED(wait_status));

@@ -16,6 +16,7 @@ struct fixture {
 	struct control *control;	    /* NULL: nobody serves */
 	void (*on_turn)(struct fixture *f); /* of the loop that serves */
 	bool terminal;			    /* lbctl's stdout is one */
+	int pid;			    /* of the lbctl that runs */
 	/* The last run. */
 	int status;
 	char *out, *err;

@@ -16,6 +16,7 @@ struct stage {
 	struct bench *bench;
 	struct worker *worker;
 	struct connection_limit limit;
+	struct mailbox reports; /* main's */
 	struct listener *listener;
 	struct fake_socket *socket;
 };
@@ -63,8 +64,9 @@ static int setup(void **state)
 	stage->bench = b;
 	stage->worker = the_worker = w;
 	stage->limit.max = N_SLOTS;
+	assert_int_equal(mailbox_init(&stage->reports, 100), 0);
 	*w = (struct worker){
-		.setup = {.index = 1, .limit = &stage->limit},
+		.setup = {.index = 1, .limit = &stage->limit, .reports = &stage->reports},
 		.ring = b->splicer.ring,
 		.snapshot = b->splicer.snapshot,
 		.resume_at = NSEC_NEVER,
@@ -139,6 +141,7 @@ static int teardown(void **state)
 	assert_int_equal(counter_read(stage->bench->service->counters[1].active), 0);
 	splicer_deinit(&w->splicer);
 	slots_deinit(&w->listeners);
+	mailbox_deinit(&stage->reports);
 	free(w);
 	snapshot_unref(stage->bench->splicer.snapshot);
 	for (unsigned i = 0; i < BENCH_BACKENDS; i++)
@@ -290,6 +293,12 @@ static void descriptors_run_out(void **state)
 	assert_int_equal(active(stage), 10);
 	assert_true(pauses(stage) > 1);
 	assert_true(pauses(stage) < 100);
+	assert_int_equal(counter_read(stage->worker->counters.accept_shortages), pauses(stage));
+	/* Main has one word of all that, until it looks. */
+	assert_int_equal(stage->reports.n_messages, 1);
+	worker_trouble_seen(stage->worker);
+	pass(stage, NSEC_PER_SEC);
+	assert_int_equal(stage->reports.n_messages, 2);
 	fake.sockets_max = SIZE_MAX;
 	pass(stage, NSEC_PER_SEC);
 	assert_int_equal(active(stage), 20);

@@ -5,8 +5,12 @@
  * does.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "checker.h"
 #include "config_file.h"
@@ -74,6 +78,10 @@ static struct {
 		enum end_reason reason;
 	} left[LEFT_MAX]; /* what the first worker was told */
 	size_t n_left;
+	struct worker_counters counters[N_WORKERS];
+	unsigned n_seen; /* times that they were looked at */
+	uint64_t asked[N_WORKERS];
+	bool stuck[N_WORKERS]; /* does not answer */
 } heard;
 
 static unsigned index_of(const struct worker *w)
@@ -137,6 +145,40 @@ int worker_stop(struct worker *w)
 {
 	(void)w;
 	return 0;
+}
+
+const struct worker_counters *worker_counters(const struct worker *w)
+{
+	return &heard.counters[index_of(w)];
+}
+
+void worker_trouble_seen(struct worker *w)
+{
+	(void)w;
+	heard.n_seen++;
+}
+
+int worker_ask(struct worker *w, uint64_t question)
+{
+	heard.asked[index_of(w)] = question;
+	return 0;
+}
+
+uint64_t worker_answer(const struct worker *w)
+{
+	return heard.asked[index_of(w)] - heard.stuck[index_of(w)];
+}
+
+int checker_ask(struct checker *c, uint64_t question)
+{
+	(void)c, (void)question;
+	return 0;
+}
+
+uint64_t checker_answer(const struct checker *c)
+{
+	(void)c;
+	return UINT64_MAX;
 }
 
 int workers_list(struct worker *const *workers, unsigned n_workers, struct service *service,
@@ -282,6 +324,7 @@ static void end(struct daemon *d)
 	free(d->services);
 	free(d->targets);
 	free(d->reload_error);
+	events_deinit(&d->events);
 	assert_int_equal(heard.sockets, 0);
 }
 
@@ -680,6 +723,308 @@ static void the_check_is_taken_away(void **state)
 	end(&d);
 }
 
+/* --- What is told --- */
+
+/* The kinds of the events after *after, which goes on: "backend-ejected a, slots-moved". */
+static const char *news(const struct daemon *d, uint64_t *after)
+{
+	static char text[1024];
+	const struct event *e;
+
+	text[0] = '\0';
+	for (; (e = events_next(&d->events, *after)); *after = e->id)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s%s%s",
+			 text[0] ? ", " : "", event_kinds[e->kind].name, e->backend ? " " : "",
+			 e->backend ? e->backend : "");
+	return text;
+}
+
+static void failures_and_the_brake_are_told(void **state)
+{
+	uint64_t after = 0;
+	struct daemon d;
+
+	(void)state;
+	begin(&d, simple);
+	assert_string_equal(news(&d, &after), "");
+	check_says(&d, "a", false);
+	assert_string_equal(events_next(&d.events, 0)->text,
+			    "service web: backend a is down: check: refused");
+	assert_string_equal(news(&d, &after), "backend-ejected a, slots-moved");
+	/* One of three is what max_eject allows. */
+	check_says(&d, "b", false);
+	assert_string_equal(news(&d, &after), "backend-braked b, brake-on");
+	check_says(&d, "b", false);
+	assert_string_equal(news(&d, &after), "");
+	/* It takes the place that a has left. */
+	d.now += 5 * NSEC_PER_SEC;
+	check_says(&d, "a", true);
+	assert_int_equal(events_next(&d.events, after)->values[0].number, 5000);
+	assert_string_equal(news(&d, &after), "backend-back a, backend-ejected b, brake-off, "
+					      "slots-moved");
+	d.now += 2 * NSEC_PER_SEC;
+	check_says(&d, "b", true);
+	assert_int_equal(events_next(&d.events, after)->values[0].number, 7000); /* ever since */
+	assert_string_equal(news(&d, &after), "backend-back b, slots-moved");
+	end(&d);
+}
+
+static void deserted_services_are_told(void **state)
+{
+	static const char closed[] = HEAD WEB "    max_eject: 100%\n    fail: closed\n" BACKENDS;
+	uint64_t after = 0;
+	struct daemon d;
+
+	(void)state;
+	begin(&d, closed);
+	check_says(&d, "a", false);
+	check_says(&d, "b", false);
+	news(&d, &after);
+	check_says(&d, "c", false);
+	assert_string_equal(news(&d, &after), "backend-ejected c, service-deserted, slots-moved");
+	check_says(&d, "a", true);
+	assert_non_null(strstr(news(&d, &after), "backend-back a, service-serves, "));
+	end(&d);
+}
+
+static void drains_are_told(void **state)
+{
+	struct backend_counters *c;
+	uint64_t after = 0;
+	struct daemon d;
+
+	(void)state;
+	begin(&d, simple);
+	c = backend_of(&d, "a")->backend->counters;
+	counter_add(c[1].active, 1);
+	drain(&d, "a", ADMIN_DRAINING, 60 * NSEC_PER_SEC);
+	assert_string_equal(news(&d, &after), "drain-begun a, slots-moved");
+	pass(&d, NSEC_PER_SEC);
+	assert_string_equal(news(&d, &after), "");
+	counter_add(c[1].active, -1);
+	pass(&d, NSEC_PER_SEC);
+	assert_string_equal(news(&d, &after), "drain-finished a");
+	assert_int_equal(backend_of(&d, "a")->drain_look, NSEC_NEVER); /* main sleeps again */
+	drain(&d, "a", ADMIN_ENABLED, 0);
+	assert_string_equal(news(&d, &after), "backend-enabled a, slots-moved");
+	/* One that is ended before is not finished; and one that takes too long. */
+	counter_add(c[0].active, 2);
+	drain(&d, "a", ADMIN_DRAINING, 60 * NSEC_PER_SEC);
+	drain(&d, "a", ADMIN_ENABLED, 0);
+	drain(&d, "b", ADMIN_DRAINING, 0);
+	news(&d, &after);
+	counter_add(c[0].active, -2);
+	pass(&d, NSEC_PER_SEC);
+	assert_string_equal(news(&d, &after), "drain-finished b");
+	counter_add(c[0].active, 2);
+	drain(&d, "a", ADMIN_DRAINING, NSEC_PER_SEC);
+	news(&d, &after);
+	pass(&d, NSEC_PER_SEC);
+	assert_string_equal(news(&d, &after), "drain-timeout a");
+	counter_add(c[0].active, -2);
+	pass(&d, NSEC_PER_SEC);
+	assert_string_equal(news(&d, &after), "drain-finished a");
+	drain(&d, "a", ADMIN_DISABLED, 0);
+	assert_string_equal(news(&d, &after), "backend-disabled a");
+	end(&d);
+}
+
+static void changes_are_told(void **state)
+{
+	uint64_t after = 0;
+	struct daemon d;
+
+	(void)state;
+	begin(&d, simple);
+	assert_int_equal(add(&d), 0);
+	assert_non_null(strstr(news(&d, &after), "backend-added new"));
+	/* It is no news that it is down until it has answered. */
+	check_says(&d, "new", true);
+	assert_non_null(strstr(news(&d, &after), "backend-back new"));
+	assert_int_equal(weigh(&d), 0);
+	assert_string_equal(news(&d, &after), "slots-moved, backend-weight a");
+	assert_int_equal(take_out(&d), 0);
+	assert_string_equal(news(&d, &after), "slots-moved, backend-removed a");
+	/* "a" is back in the file, "b" elsewhere, "c" and "new" are gone. */
+	assert_int_equal(reload(&d), 0);
+	assert_string_equal(news(&d, &after),
+			    "backend-added a, backend-address b, backend-added d, "
+			    "backend-removed c, backend-removed new, service-added, "
+			    /* of those that have not answered yet more than max_eject allows */
+			    "backend-braked b, backend-braked d, brake-on");
+	assert_int_equal(apply(&d, parse(simple)), 0);
+	assert_string_equal(
+		news(&d, &after),
+		"service-removed, backend-weight a, backend-address b, "
+		"backend-added c, backend-removed d, backend-braked b, backend-braked c");
+	end(&d);
+}
+
+static void trouble_is_told_once_in_a_while(void **state)
+{
+	uint64_t after = 0;
+	struct daemon d;
+
+	(void)state;
+	begin(&d, simple);
+	pass(&d, NSEC_PER_SEC);
+	assert_int_equal(heard.n_seen, 0);
+	counter_add(heard.counters[0].accept_pauses, 2);
+	counter_add(heard.counters[1].lines_dropped, 7);
+	daemon_on_trouble(&d);
+	pass(&d, 0);
+	assert_int_equal(heard.n_seen, N_WORKERS);
+	assert_string_equal(news(&d, &after), "accept-paused, lines-dropped");
+	/* More of it waits; then one line says how much. */
+	counter_add(heard.counters[1].accept_pauses, 1);
+	counter_add(heard.counters[1].accept_shortages, 1);
+	daemon_on_trouble(&d);
+	pass(&d, 29 * NSEC_PER_SEC);
+	assert_string_equal(news(&d, &after), "");
+	assert_true(d.deadline <= d.now + NSEC_PER_SEC);
+	counter_add(heard.counters[0].accept_pauses, 4);
+	pass(&d, NSEC_PER_SEC);
+	assert_int_equal(events_next(&d.events, after)->values[0].number, 5);
+	assert_string_equal(news(&d, &after), "accept-paused");
+	pass(&d, 100 * NSEC_PER_SEC);
+	assert_int_equal(heard.n_seen, 2 * N_WORKERS);
+	end(&d);
+}
+
+/* --- The service manager --- */
+
+static int listen_as_manager(const char *name)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	strcpy(sa.sun_path + 1, name + 1);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa,
+			      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name))),
+			 0);
+	return fd;
+}
+
+/* The next that the manager was told; "" when there is nothing. */
+static const char *told(int fd)
+{
+	static char text[512];
+	ssize_t n = recv(fd, text, sizeof(text) - 1, 0);
+
+	text[n > 0 ? n : 0] = '\0';
+	return text;
+}
+
+/* To the next deadline of the supervision. */
+static void supervise(struct daemon *d)
+{
+	assert_true(supervision_deadline(d) != NSEC_NEVER);
+	d->now = supervision_deadline(d);
+	supervision_run(d);
+}
+
+static int begin_supervised(struct daemon *d)
+{
+	char name[64];
+	int fd;
+
+	begin(d, simple);
+	snprintf(name, sizeof(name), "@lb4-test-daemon-%d", getpid());
+	fd = listen_as_manager(name);
+	setenv("NOTIFY_SOCKET", name, 1);
+	setenv("WATCHDOG_USEC", "4000000", 1);
+	supervision_init(&d->supervision);
+	assert_null(getenv("NOTIFY_SOCKET")); /* nobody that lb4 starts is meant */
+	assert_null(getenv("WATCHDOG_USEC"));
+	supervision_ready(d);
+	assert_string_equal(told(fd), "READY=1\nSTATUS=services 1 of 1 up, backends 3 of 3 up");
+	return fd;
+}
+
+static void end_supervised(struct daemon *d, int fd)
+{
+	supervision_deinit(&d->supervision);
+	assert_string_equal(told(fd), "");
+	close(fd);
+	end(d);
+}
+
+static void a_stuck_worker_ends_the_signs_of_life(void **state)
+{
+	uint64_t after = 0;
+	struct daemon d;
+	int fd;
+
+	(void)state;
+	fd = begin_supervised(&d);
+	supervise(&d); /* asks for the first time */
+	for (int i = 0; i < 5; i++) {
+		assert_string_equal(told(fd), "");
+		supervise(&d);
+		assert_string_equal(told(fd), "WATCHDOG=1");
+	}
+	heard.stuck[1] = true;
+	for (int i = 0; i < 10; i++)
+		supervise(&d);
+	assert_string_equal(told(fd), "");
+	assert_string_equal(events_next(&d.events, 0)->text, "worker 1 does not answer");
+	assert_string_equal(news(&d, &after), "thread-stuck");
+	heard.stuck[1] = false;
+	supervise(&d);
+	assert_string_equal(told(fd), "WATCHDOG=1");
+	assert_string_equal(news(&d, &after), "thread-back");
+	end_supervised(&d, fd);
+}
+
+static void the_status_follows(void **state)
+{
+	struct daemon d;
+	int fd;
+
+	(void)state;
+	fd = begin_supervised(&d);
+	d.supervision.watchdog.period = 0; /* not of interest */
+	assert_int_equal(supervision_deadline(&d), NSEC_NEVER);
+	check_says(&d, "a", false);
+	check_says(&d, "b", false);
+	supervision_run(&d);
+	assert_string_equal(told(fd), ""); /* not more than once a second */
+	supervise(&d);
+	assert_string_equal(told(fd), "STATUS=services 1 of 1 up, backends 1 of 3 up");
+	assert_int_equal(supervision_deadline(&d), NSEC_NEVER);
+	drain(&d, "c", ADMIN_DISABLED, 0);
+	supervise(&d);
+	assert_string_equal(told(fd), ""); /* it says the same */
+	end_supervised(&d, fd);
+}
+
+static void a_stop_asks_for_time(void **state)
+{
+	struct daemon d;
+	int fd;
+
+	(void)state;
+	fd = begin_supervised(&d);
+	d.supervision.watchdog.period = 0;
+	d.limit.active = 3;
+	daemon_stop(&d, 12 * NSEC_PER_SEC);
+	assert_string_equal(told(fd), "STOPPING=1\nEXTEND_TIMEOUT_USEC=20000000\n"
+				      "STATUS=stopping; connections left: 3");
+	for (int i = 0; i < 2; i++) {
+		supervise(&d);
+		assert_string_equal(told(fd), "EXTEND_TIMEOUT_USEC=20000000\n"
+					      "STATUS=stopping; connections left: 3");
+	}
+	/* What does not end after the deadline is given no more time. */
+	d.stop_deadline = NSEC_NEVER;
+	supervise(&d);
+	assert_string_equal(told(fd), "");
+	assert_int_equal(supervision_deadline(&d), NSEC_NEVER);
+	supervision_reloading(&d);
+	supervision_reloaded(&d);
+	end_supervised(&d, fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -695,6 +1040,14 @@ int main(void)
 		cmocka_unit_test(on_down_changed_by_reload),
 		cmocka_unit_test(states_stay_by_name),
 		cmocka_unit_test(the_check_is_taken_away),
+		cmocka_unit_test(failures_and_the_brake_are_told),
+		cmocka_unit_test(deserted_services_are_told),
+		cmocka_unit_test(drains_are_told),
+		cmocka_unit_test(changes_are_told),
+		cmocka_unit_test(trouble_is_told_once_in_a_while),
+		cmocka_unit_test(a_stuck_worker_ends_the_signs_of_life),
+		cmocka_unit_test(the_status_follows),
+		cmocka_unit_test(a_stop_asks_for_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,6 +37,9 @@ static void tells_usage(void **state)
 		{"--nonsense", "lbctl: there is no option \"--nonsense\"\n"},
 		{"-x status", "no option \"-x\""},
 		{"status --socket", "lbctl: --socket needs a value: --socket PATH\n"},
+		{"events -n", "lbctl: --last needs a value: --last N\n"},
+		{"events -f5", "no option \"-f5\""},
+		{"status -f", "status has no option \"--follow\""},
 		{"status --json=yes", "lbctl: --json takes no value\n"},
 		{"weight web web1 heavy", "the weight is not a whole number: \"heavy\""},
 		{"weight web web1 -1", "the weight is not a whole number: \"-1\""},
@@ -172,7 +175,7 @@ static void page_explains_all(void **state)
 		for (size_t j = 0; j < n_options; j++)
 			assert_documented(page, more[j]);
 	}
-	assert_int_equal(n_verbs, 17);
+	assert_int_equal(n_verbs, 18);
 }
 
 static void helps(void **state)

@@ -106,7 +106,7 @@ static void print_faults(const json_t *errors, const char *file)
 	}
 }
 
-static int unreachable(const struct lbctl *l, int r, const char *reason)
+int say_unreachable(const struct lbctl *l, int r, const char *reason)
 {
 	const char *hint = NULL;
 
@@ -121,7 +121,7 @@ static int unreachable(const struct lbctl *l, int r, const char *reason)
 }
 
 /* Prints why the daemon refused; the whole answer too with --json. */
-static int refused(const struct lbctl *l, long status, const json_t *answer, const char *file)
+int say_refused(const struct lbctl *l, long status, const json_t *answer, const char *file)
 {
 	const json_t *errors = json_object_get(answer, "errors");
 
@@ -154,11 +154,11 @@ static int ask_text(struct lbctl *l, const char *method, const char *path, const
 	}
 	r = client_ask(l->client, method, path, body, size, &a, &reason);
 	if (r < 0)
-		return unreachable(l, r, reason);
+		return say_unreachable(l, r, reason);
 	text = a.text;
 	answer = json_loadb(text, a.size, 0, NULL);
 	if (a.status < 200 || a.status > 299)
-		return refused(l, a.status, answer, file);
+		return say_refused(l, a.status, answer, file);
 	if (!json_is_object(answer)) {
 		complain("does something else listen there?",
 			 "what answers at %s does not speak lb4's API", l->socket);
@@ -185,6 +185,28 @@ static int ask_json(struct lbctl *l, const char *method, char *path_take, json_t
 		return STATUS_USAGE;
 	}
 	return ask_text(l, method, path, text, text ? strlen(text) : 0, NULL, print, ret_answer);
+}
+
+int ask_silently(struct lbctl *l, char *path_take, long *ret_status, json_t **ret_answer,
+		 const char **ret_reason)
+{
+	_cleanup_(freep) char *path = path_take;
+	_cleanup_(freep) char *text = NULL;
+	_cleanup_(json_decrefp) json_t *answer = NULL;
+	struct client_answer a;
+	int r;
+
+	*ret_reason = "out of memory";
+	if (!path)
+		return -ENOMEM;
+	r = client_ask(l->client, "GET", path, NULL, 0, &a, ret_reason);
+	if (r < 0)
+		return r;
+	text = a.text;
+	answer = json_loadb(text, a.size, 0, NULL);
+	*ret_status = a.status;
+	*ret_answer = json_is_object(answer) ? take_ptr(answer) : NULL;
+	return 0;
 }
 
 int ask(struct lbctl *l, const char *method, char *path_take, json_t *body_take,

@@ -37,6 +37,12 @@ struct client *client_new(const char *socket_path)
 	return c;
 }
 
+void client_hurry(struct client *c, long timeout_ms)
+{
+	curl_easy_setopt(c->curl, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms);
+	curl_easy_setopt(c->curl, CURLOPT_TIMEOUT_MS, timeout_ms);
+}
+
 struct client *client_free(struct client *c)
 {
 	if (!c)

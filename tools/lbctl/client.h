@@ -8,6 +8,9 @@ struct client;
 
 /* NULL when memory is short. */
 struct client *client_new(const char *socket_path);
+/* Answers have to come within that time from now on. */
+void client_hurry(struct client *c, long timeout_ms);
+
 struct client *client_free(struct client *c);
 
 /* Escapes for a path or query; to be free()d, NULL when memory is short. */

@@ -25,6 +25,9 @@ enum option {
 	OPTION_FORCE,
 	OPTION_LIMIT,
 	OPTION_LOCAL,
+	OPTION_FOLLOW,
+	OPTION_SINCE,
+	OPTION_LAST,
 	N_OPTIONS,
 };
 
@@ -40,6 +43,35 @@ struct lbctl {
 	struct client *client;
 	bool colours; /* on stdout */
 };
+
+/* A verb of the command line, and an option: rows of the tables in main.c. */
+struct command {
+	const char *verb;
+	const char *arguments; /* words in brackets may be left out */
+	unsigned options;      /* bits: those it takes besides the common ones */
+	int (*run)(struct lbctl *l);
+	const char *what;
+};
+
+struct option_info {
+	const char *name;
+	const char *value; /* what it takes; NULL: nothing */
+	const char *what;
+	char letter; /* "-h" for "--help"; 0: none */
+};
+
+extern const struct command commands[];
+extern const size_t n_commands;
+extern const struct option_info options[N_OPTIONS];
+
+#define BIT(option) (1u << (option))
+#define COMMON	    (BIT(OPTION_SOCKET) | BIT(OPTION_JSON) | BIT(OPTION_HELP) | BIT(OPTION_VERSION))
+
+/* NULL when there is none. */
+const struct command *find_command(const char *verb);
+
+/* The option of that name or letter ("--limit", "--limit=5", "-n", "-n5"); N_OPTIONS: none. */
+size_t find_option(const char *word);
 
 /* A verb; returns the exit status. */
 typedef int verb_function(struct lbctl *l);
@@ -65,8 +97,17 @@ verb_function disable_backend;
 verb_function enable_backend;
 verb_function stop_daemon;
 
+/* events.c */
+verb_function show_events;
+
 /* drain.c */
 verb_function drain_backend;
+
+/* complete.c: what may stand where the last of the words is, a line each; for the shell. */
+int complete(char **words);
+
+/* The daemon's socket: as given, by the environment, or where it usually is. */
+const char *choose_socket(const char *given);
 
 /* One line on stderr, "lbctl: …", and what to do about it, when `hint` is not NULL. */
 void complain(const char *hint, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -89,6 +130,17 @@ int ask(struct lbctl *l, const char *method, char *path_take, json_t *body_take,
 /* The same without printing the answer, for those who go on asking. */
 int ask_quietly(struct lbctl *l, const char *method, char *path_take, json_t *body_take,
 		json_t **ret_answer);
+
+/*
+ * The same without a word: -errno when the daemon was not reached, else 0 with the answer's status,
+ * and the answer, which is NULL when it is no object. For those who expect to fail.
+ */
+int ask_silently(struct lbctl *l, char *path_take, long *ret_status, json_t **ret_answer,
+		 const char **ret_reason);
+
+/* What ask() says when the daemon was not reached, and when it refused; STATUS_…. */
+int say_unreachable(const struct lbctl *l, int r, const char *reason);
+int say_refused(const struct lbctl *l, long status, const json_t *answer, const char *file);
 
 /* The same with text as the body; faults of the text are printed as those of `file`. */
 int ask_about_file(struct lbctl *l, const char *path, const char *text, size_t size,

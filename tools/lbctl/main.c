@@ -13,16 +13,12 @@
 #define SOCKET_DEFAULT	"/run/lb4/lb4.sock"
 #define SOCKET_VARIABLE "LB4_SOCKET"
 
-static const struct {
-	const char *name;
-	const char *value; /* what it takes; NULL: nothing */
-	const char *what;
-} options[N_OPTIONS] = {
+const struct option_info options[N_OPTIONS] = {
 	[OPTION_SOCKET] = {"--socket", "PATH",
 			   "the daemon's socket (else $" SOCKET_VARIABLE ", " SOCKET_DEFAULT ")"},
 	[OPTION_JSON] = {"--json", NULL, "print the daemon's answer as JSON"},
-	[OPTION_HELP] = {"--help", NULL, "print help and exit"},
-	[OPTION_VERSION] = {"--version", NULL, "print the version and exit"},
+	[OPTION_HELP] = {"--help", NULL, "print help and exit", 'h'},
+	[OPTION_VERSION] = {"--version", NULL, "print the version and exit", 'V'},
 	[OPTION_WEIGHT] = {"--weight", "N", "its weight, 0 to 65535 (1)"},
 	[OPTION_TIMEOUT] = {"--timeout", "T", "reset what is left after T, such as 30s"},
 	[OPTION_WAIT] = {"--wait", NULL, "wait until no connection is left"},
@@ -30,20 +26,14 @@ static const struct {
 			  "even when that removes most backends of a service, or services"},
 	[OPTION_LIMIT] = {"--limit", "N", "show at most N, up to 10000 (1000)"},
 	[OPTION_LOCAL] = {"--local", "ADDRESS:PORT", "the address the client connects to"},
+	[OPTION_FOLLOW] = {"--follow", NULL, "go on with what happens from now on (-f)", 'f'},
+	[OPTION_SINCE] = {"--since", "ID", "only what happened after the event ID"},
+	[OPTION_LAST] = {"--last", "N", "only the last N (all; with --follow 10) (-n)", 'n'},
 };
-
-#define BIT(option) (1u << (option))
-#define COMMON	    (BIT(OPTION_SOCKET) | BIT(OPTION_JSON) | BIT(OPTION_HELP) | BIT(OPTION_VERSION))
 
 static verb_function help;
 
-static const struct command {
-	const char *verb;
-	const char *arguments; /* words in brackets may be left out */
-	unsigned options;      /* besides the common ones */
-	verb_function *run;
-	const char *what;
-} commands[] = {
+const struct command commands[] = {
 	{"status", "", 0, show_status, "the daemon as a whole"},
 	{"services", "[SERVICE]", 0, show_services, "the services, or one of them in full"},
 	{"backends", "[SERVICE]", 0, show_backends, "the backends and how they are"},
@@ -52,6 +42,8 @@ static const struct command {
 	{"explain", "SERVICE CLIENT:PORT", BIT(OPTION_LOCAL), show_explain,
 	 "which backend a connection gets, and why"},
 	{"table", "SERVICE", 0, show_table, "who owns how much of the live table"},
+	{"events", "[SERVICE]", BIT(OPTION_FOLLOW) | BIT(OPTION_SINCE) | BIT(OPTION_LAST),
+	 show_events, "what happened, and when"},
 	{"check", "FILE", 0, check_file, "judge a configuration file (-: standard input)"},
 	{"reload", "", BIT(OPTION_FORCE), reload, "make the configuration file hold"},
 	{"add", "SERVICE NAME ADDRESS:PORT", BIT(OPTION_WEIGHT), add_backend, "add a backend"},
@@ -70,7 +62,9 @@ static const struct command {
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
-static const struct command *find_command(const char *verb)
+const size_t n_commands = N_COMMANDS;
+
+const struct command *find_command(const char *verb)
 {
 	for (size_t i = 0; i < N_COMMANDS; i++)
 		if (!strcmp(commands[i].verb, verb))
@@ -194,36 +188,55 @@ static size_t count_arguments(const struct command *c, bool required)
 	return n;
 }
 
+size_t find_option(const char *word)
+{
+	size_t length = strcspn(word, "=");
+
+	for (size_t o = 0; o < N_OPTIONS; o++) {
+		if (strlen(options[o].name) == length && !strncmp(options[o].name, word, length))
+			return o;
+		if (options[o].letter && word[0] == '-' && word[1] == options[o].letter &&
+		    (!word[2] || options[o].value))
+			return o;
+	}
+	return N_OPTIONS;
+}
+
+/* The value within the word: "--limit=5" or "-n5"; NULL when there is none. */
+static const char *value_within(const char *word)
+{
+	const char *equals = strchr(word, '=');
+
+	if (word[1] == '-')
+		return equals ? equals + 1 : NULL;
+	return word[2] ? word + 2 : NULL;
+}
+
 /* Takes the option at argv[*i], and its value, which may be the next word. */
 static int take_option(struct lbctl *l, char **argv, int *i, const char **ret_wrong)
 {
-	const char *word = argv[*i], *equals = strchr(word, '=');
-	size_t length = equals ? (size_t)(equals - word) : strlen(word);
+	const char *word = argv[*i], *value = value_within(word);
+	size_t o = find_option(word);
 
-	if (!strcmp(word, "-h") || !strcmp(word, "-V")) {
-		l->options[word[1] == 'h' ? OPTION_HELP : OPTION_VERSION] = "";
+	if (o == N_OPTIONS) {
+		if (!*ret_wrong)
+			*ret_wrong = word;
 		return STATUS_DONE;
 	}
-	for (size_t o = 0; o < N_OPTIONS; o++) {
-		if (strlen(options[o].name) != length || strncmp(options[o].name, word, length))
-			continue;
-		if (!options[o].value && equals) {
-			fprintf(stderr, "lbctl: %s takes no value\n", options[o].name);
-			return STATUS_USAGE;
-		}
-		if (options[o].value && !equals && !argv[*i + 1]) {
-			fprintf(stderr, "lbctl: %s needs a value: %s %s\n", options[o].name,
-				options[o].name, options[o].value);
-			return STATUS_USAGE;
-		}
-		if (!options[o].value)
-			l->options[o] = "";
-		else
-			l->options[o] = equals ? equals + 1 : argv[++*i];
-		return STATUS_DONE;
+	if (!options[o].value && value) {
+		fprintf(stderr, "lbctl: %s takes no value\n", options[o].name);
+		return STATUS_USAGE;
 	}
-	if (!*ret_wrong)
-		*ret_wrong = word;
+	if (options[o].value && !value && !argv[*i + 1]) {
+		fprintf(stderr, "lbctl: %s needs a value: %s %s\n", options[o].name,
+			options[o].name, options[o].value);
+		return STATUS_USAGE;
+	}
+	if (!options[o].value)
+		value = "";
+	else if (!value)
+		value = argv[++*i];
+	l->options[o] = value;
 	return STATUS_DONE;
 }
 
@@ -289,6 +302,13 @@ static int parse(struct lbctl *l, char **argv, const struct command **ret_comman
 	return check_usage(l, command, n_arguments);
 }
 
+const char *choose_socket(const char *given)
+{
+	const char *socket = given ? given : getenv(SOCKET_VARIABLE);
+
+	return socket && *socket ? socket : SOCKET_DEFAULT;
+}
+
 static int run(struct lbctl *l, const struct command *command)
 {
 	int status;
@@ -305,11 +325,7 @@ static int run(struct lbctl *l, const struct command *command)
 		      stderr);
 		return STATUS_USAGE;
 	}
-	l->socket = l->options[OPTION_SOCKET];
-	if (!l->socket)
-		l->socket = getenv(SOCKET_VARIABLE);
-	if (!l->socket || !*l->socket)
-		l->socket = SOCKET_DEFAULT;
+	l->socket = choose_socket(l->options[OPTION_SOCKET]);
 	l->client = client_new(l->socket);
 	if (!l->client) {
 		complain(NULL, "out of memory");
@@ -326,7 +342,8 @@ int main(int argc, char **argv)
 	const struct command *command = NULL;
 	int status;
 
-	(void)argc;
+	if (argc > 1 && !strcmp(argv[1], "--complete"))
+		return complete(argv + 2);
 	status = parse(&l, argv, &command);
 	if (status == STATUS_DONE)
 		status = run(&l, command);

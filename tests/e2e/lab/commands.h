@@ -7,4 +7,5 @@ int short_main(int argc, char **argv);
 int stream_main(int argc, char **argv);
 int hammer_main(int argc, char **argv);
 int stall_main(int argc, char **argv);
+int notify_main(int argc, char **argv);
 int talk_main(int argc, char **argv);

@@ -29,6 +29,7 @@ static const struct {
 	{"stall", stall_main,
 	 "--to A --count N pull|push|idle: peers that do not read; until "
 	 "SIGTERM"},
+	{"notify", notify_main, "PATH: a service manager's socket; prints what it is told"},
 	{"talk", talk_main,
 	 "[--from A] [--within T] ADDRESS STEP…: one scripted connection; "
 	 "send=TEXT fill=N recv=TEXT name take=N fin rst eof reset end "
