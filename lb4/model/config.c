@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cleanup.h"
 #include "config_read.h"
 #include "config_value.h"
 #include "text.h"
@@ -80,6 +81,7 @@ struct config *config_free(struct config *c)
 		service_config_deinit(&c->services[i]);
 	free(c->services);
 	free(c->socket_path);
+	free(c->text);
 	free(c);
 	return NULL;
 }
@@ -184,15 +186,25 @@ int check_config_copy(const struct check_config *from, struct check_config *ret)
 int config_parse(const char *text, size_t size, struct config **ret,
 		 struct config_errors *ret_errors)
 {
+	_cleanup_(config_freep) struct config *c = NULL;
 	struct yaml_tree tree = YAML_TREE_INIT;
 	struct faults faults = FAULTS_INIT;
 	int r;
 
 	yaml_tree_parse(&tree, text, size, &faults);
-	r = config_read(&tree, ret, &faults);
+	r = config_read(&tree, &c, &faults);
 	yaml_tree_deinit(&tree);
 	*ret_errors = faults.found;
-	return r;
+	if (r < 0)
+		return r;
+	c->text = malloc(size + 1);
+	if (!c->text)
+		return -ENOMEM;
+	memcpy(c->text, text, size);
+	c->text[size] = '\0';
+	c->text_size = size;
+	*ret = take_ptr(c);
+	return 0;
 }
 
 const char *check_kind_name(enum check_kind kind)

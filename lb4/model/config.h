@@ -161,6 +161,8 @@ struct config {
 	uint32_t log_sample;		      /* 1 in N of those; default 1 */
 	struct service_config *services;      /* in the order of the file */
 	size_t n_services;
+	char *text; /* what all of it was read from */
+	size_t text_size;
 };
 
 /* One thing wrong with a file. */
