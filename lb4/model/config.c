@@ -61,8 +61,18 @@ void service_settings_unref(struct service_settings *s)
 	*s = (struct service_settings){};
 }
 
+static void tls_route_config_deinit(struct tls_route_config *route)
+{
+	text_list_free(route->sni);
+	text_list_free(route->alpn);
+	free(route->service);
+}
+
 void service_config_deinit(struct service_config *s)
 {
+	for (size_t i = 0; i < s->n_tls_routes; i++)
+		tls_route_config_deinit(&s->tls_routes[i]);
+	free(s->tls_routes);
 	for (size_t i = 0; i < s->n_backends; i++)
 		backend_config_deinit(&s->backends[i]);
 	check_config_deinit(&s->check);
@@ -239,4 +249,9 @@ const char *fail_mode_name(enum fail_mode fail)
 const char *proxy_version_name(enum proxy_version version)
 {
 	return words_find(schema_proxy_words, version);
+}
+
+const char *hello_error_name(enum hello_error on_error)
+{
+	return words_find(schema_hello_error_words, on_error);
 }

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "connecting.h"
+#include "greeting.h"
 #include "preface.h"
 #include "relay.h"
 #include "socket.h"
@@ -93,6 +94,7 @@ bool connection_finish(struct connection *c)
 	connection_leave_backend(c);
 	backend_unref(c->last_failed);
 	service_unref(c->service);
+	greeting_free(c);
 	slots_free(&s->connections, c);
 	connecting_wake(s);
 	return true;

@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #include "address.h"
+#include "client_hello.h"
 #include "end_reason.h"
 #include "heap.h"
 #include "list.h"
@@ -99,12 +100,15 @@ struct connection {
 	bool abandoned;	   /* … and was cancelled, since the backend left the table */
 	bool paused;	   /* between two rounds of candidates */
 	bool moving;	   /* lost: by our own will, since the backend has failed its checks */
+	bool passing;	   /* preface: the stage is over, but for its receive */
 	uint8_t stage;	   /* of the preface, or past the last */
 	uint8_t proxy_out; /* enum proxy_version that the backend wants */
 	uint8_t n_tries;   /* begun */
 	uint8_t n_tried;   /* entries of tried[] */
-	int last_error;	   /* of the last failed connect, a positive errno */
-	struct backend *last_failed; /* whose connect that was; referenced, or NULL */
+	struct client_hello_scan hello; /* preface: how far the ClientHello was read */
+	struct greeting *greeting;	/* what it said, for people; or NULL */
+	int last_error;			/* of the last failed connect, a positive errno */
+	struct backend *last_failed;	/* whose connect that was; referenced, or NULL */
 	nsec_t connect_started, connect_took;
 	const void *tried[TRIES_MAX]; /* backends of this round, as names only */
 };
