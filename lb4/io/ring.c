@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The only file that includes liburing. One ring, one thread, nothing shared.
+ * With parking.c the only file that includes liburing. One ring, one thread, nothing shared.
  *
  * Receive buffers: the kernel takes them, first in first out, from a ring of provided buffers. Only
  * as many as recently proved useful (`target`) are supplied, so that they stay warm in the cache;
- * the rest have no memory until a burst meets an empty ring (-ENOBUFS), which doubles the target.
- * ring_trim() brings it back to what was used since the last time.
+ * the rest have no memory until a burst meets an empty ring (-ENOBUFS). As many such receives as
+ * the target double it: whoever finds nothing tries again, and a crowd that is fed a few at a time
+ * would do so a crowd of times. ring_trim() brings it back to what was used since the last time.
  */
 #include <assert.h>
 #include <errno.h>
@@ -20,7 +21,8 @@
 #define BUFFER_GROUP  0
 #define BUFFERS_MAX   32768u /* the kernel's limit of one buffer ring */
 #define SUPPLY_START  16u
-#define KEPT_WARM     64u /* unsupplied buffers beyond these give their memory back */
+#define SUPPLY_MAX    2048u /* more would only be cold: retries are few by then */
+#define KEPT_WARM     64u   /* unsupplied buffers beyond these give their memory back */
 #define CQ_PER_SQ     4u
 #define WAIT_LIMIT    (3600 * NSEC_PER_SEC) /* far deadlines are waited for in pieces */
 #define TOKEN_OF_RING 0
@@ -31,6 +33,7 @@ struct buffers {
 	uint32_t ring_entries; /* a power of two */
 	char *memory;
 	uint32_t max, made, out, supplied, target;
+	uint32_t missed;    /* receives that found none, since the target grew */
 	uint32_t low_water; /* fewest supplied since the last trim */
 	uint16_t *idle;	    /* made, and neither out nor supplied */
 	uint32_t n_idle;
@@ -288,6 +291,15 @@ int ring_wait(struct ring *r, nsec_t deadline)
 	return 0;
 }
 
+int ring_submit(struct ring *r)
+{
+	int result = io_uring_sq_ready(&r->uring) ? io_uring_submit(&r->uring) : 0;
+
+	if (io_uring_sq_ready(&r->uring) == 0)
+		return 0;
+	return result < 0 ? result : -EAGAIN;
+}
+
 static void *buffer_taken(struct buffers *b, uint16_t id)
 {
 	assert(b->supplied > 0);
@@ -302,11 +314,14 @@ static void *buffer_taken(struct buffers *b, uint16_t id)
 
 static void buffers_short(struct buffers *b)
 {
+	uint32_t most = b->max < SUPPLY_MAX ? b->max : SUPPLY_MAX;
+
 	b->shortages++;
 	b->low_water = 0;
-	if (b->supplied)
-		return; /* a shortage before this one in the same round was met already */
-	b->target = b->target * 2 < b->max ? b->target * 2 : b->max;
+	if (++b->missed < b->target && b->supplied)
+		return;
+	b->missed = 0;
+	b->target = b->target * 2 < most ? b->target * 2 : most;
 	buffers_supply(b);
 }
 

@@ -87,6 +87,12 @@ void ring_cancel(struct ring *r, uint64_t token);
  */
 int ring_wait(struct ring *r, nsec_t deadline);
 
+/*
+ * Submits what is queued, without waiting: from then on the operations hold their files by
+ * themselves, and the descriptors they named may be closed. 0, or -errno when something stays queued.
+ */
+int ring_submit(struct ring *r);
+
 /* Takes the next completion; false when there is none. */
 bool ring_next(struct ring *r, struct ring_completion *ret);
 

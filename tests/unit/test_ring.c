@@ -174,6 +174,44 @@ static void supply_follows_the_load(void **state)
 	ring_close(r);
 }
 
+/* A crowd that is ready all at once is served without each of it trying again and again. */
+static void a_crowd_is_fed(void **state)
+{
+	enum { N = 2000 };
+	struct ring *r;
+	struct ring_stats stats;
+	struct ring_completion c;
+	int(*fds)[2] = calloc(N, sizeof(fds[0]));
+
+	(void)state;
+	assert_non_null(fds);
+	assert_int_equal(ring_open(4096, 4 * N, &r), 0);
+	for (int i = 0; i < N; i++) {
+		pair(fds[i]);
+		ring_receive(r, fds[i][0], RING_BUFFER_SIZE, (uint64_t)i + 1);
+	}
+	assert_int_equal(ring_submit(r), 0);
+	for (int i = 0; i < N; i++)
+		assert_int_equal(write(fds[i][1], &i, sizeof(i)), sizeof(i));
+	for (int n = 0; n < N;) {
+		c = completion(r);
+		if (c.result == -ENOBUFS) {
+			ring_receive(r, fds[c.token - 1][0], RING_BUFFER_SIZE, c.token);
+			continue;
+		}
+		n++;
+		ring_buffer_return(r, c.buffer);
+	}
+	ring_stats(r, &stats);
+	assert_in_range(stats.submissions, N, 4 * N);
+	for (int i = 0; i < N; i++) {
+		close(fds[i][0]);
+		close(fds[i][1]);
+	}
+	free(fds);
+	ring_close(r);
+}
+
 static void accepts_and_connects(void **state)
 {
 	struct sockaddr_storage sa;
@@ -269,6 +307,7 @@ int main(void)
 		cmocka_unit_test(cancels),
 		cmocka_unit_test(a_burst_gets_more_buffers),
 		cmocka_unit_test(supply_follows_the_load),
+		cmocka_unit_test(a_crowd_is_fed),
 		cmocka_unit_test(accepts_and_connects),
 		cmocka_unit_test(waits_until_the_deadline),
 		cmocka_unit_test(a_full_queue_is_submitted),
