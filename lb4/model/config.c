@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cleanup.h"
 #include "config_read.h"
 #include "config_value.h"
 #include "text.h"
@@ -61,18 +60,8 @@ void service_settings_unref(struct service_settings *s)
 	*s = (struct service_settings){};
 }
 
-static void tls_route_config_deinit(struct tls_route_config *route)
-{
-	text_list_free(route->sni);
-	text_list_free(route->alpn);
-	free(route->service);
-}
-
 void service_config_deinit(struct service_config *s)
 {
-	for (size_t i = 0; i < s->n_tls_routes; i++)
-		tls_route_config_deinit(&s->tls_routes[i]);
-	free(s->tls_routes);
 	for (size_t i = 0; i < s->n_backends; i++)
 		backend_config_deinit(&s->backends[i]);
 	check_config_deinit(&s->check);
@@ -91,7 +80,6 @@ struct config *config_free(struct config *c)
 		service_config_deinit(&c->services[i]);
 	free(c->services);
 	free(c->socket_path);
-	free(c->text);
 	free(c);
 	return NULL;
 }
@@ -196,25 +184,15 @@ int check_config_copy(const struct check_config *from, struct check_config *ret)
 int config_parse(const char *text, size_t size, struct config **ret,
 		 struct config_errors *ret_errors)
 {
-	_cleanup_(config_freep) struct config *c = NULL;
 	struct yaml_tree tree = YAML_TREE_INIT;
 	struct faults faults = FAULTS_INIT;
 	int r;
 
 	yaml_tree_parse(&tree, text, size, &faults);
-	r = config_read(&tree, &c, &faults);
+	r = config_read(&tree, ret, &faults);
 	yaml_tree_deinit(&tree);
 	*ret_errors = faults.found;
-	if (r < 0)
-		return r;
-	c->text = malloc(size + 1);
-	if (!c->text)
-		return -ENOMEM;
-	memcpy(c->text, text, size);
-	c->text[size] = '\0';
-	c->text_size = size;
-	*ret = take_ptr(c);
-	return 0;
+	return r;
 }
 
 const char *check_kind_name(enum check_kind kind)
@@ -249,9 +227,4 @@ const char *fail_mode_name(enum fail_mode fail)
 const char *proxy_version_name(enum proxy_version version)
 {
 	return words_find(schema_proxy_words, version);
-}
-
-const char *hello_error_name(enum hello_error on_error)
-{
-	return words_find(schema_hello_error_words, on_error);
 }

@@ -26,12 +26,6 @@
 #define CHECK_PAYLOAD_MAX   4096
 #define CHECK_ARGUMENTS_MAX 64 /* of a program, its path included */
 
-#define TLS_ROUTES_MAX		4096 /* of one service */
-#define TLS_NAMES_MAX		4096 /* of one route */
-#define TLS_PROTOCOLS_MAX	64   /* different ones in a service's routes; a set is a word */
-#define TLS_PROTOCOL_LENGTH_MAX 255
-#define HELLO_BYTES_MAX		32768 /* what is held of a client before a backend is chosen */
-
 enum check_kind {
 	CHECK_NONE,
 	CHECK_TCP,	   /* the handshake completes */
@@ -95,11 +89,6 @@ enum on_down {
 	ON_DOWN_KEEP,  /* they are left alone */
 };
 
-enum hello_error {
-	HELLO_ERROR_REFUSE,  /* they are reset */
-	HELLO_ERROR_DEFAULT, /* they go to the service's own backends */
-};
-
 enum fail_mode {
 	FAIL_OPEN,   /* past max_eject further failed backends stay in use */
 	FAIL_CLOSED, /* they are ejected all the same; with none left clients are reset */
@@ -133,11 +122,6 @@ struct service_settings {
 	struct prefix_list *source_addresses;
 	bool transparent;
 
-	/* What clients of a service with tls_routes say first. */
-	nsec_t hello_timeout;		 /* default 3s */
-	uint32_t hello_bytes;		 /* default 16384, at most HELLO_BYTES_MAX */
-	enum hello_error hello_on_error; /* default HELLO_ERROR_REFUSE */
-
 	nsec_t keepalive_idle;	   /* 0: keepalive off; default 60s */
 	nsec_t keepalive_interval; /* default 10s */
 	unsigned keepalive_count;  /* default 6 */
@@ -150,24 +134,14 @@ struct backend_config {
 	uint32_t weight; /* 0 .. WEIGHT_MAX; 0 takes no new connections; default 1 */
 };
 
-/* Which clients go to another service; at least one of `sni` and `alpn` is there. */
-struct tls_route_config {
-	char **sni;	 /* a text list; NULL: any name, or none */
-	char **alpn;	 /* a text list; NULL: any protocols, or none */
-	char *service;	 /* its name */
-	uint32_t target; /* and its index in the configuration */
-};
-
 struct service_config {
 	char *name;
-	struct address *listen; /* none only when another service routes here */
+	struct address *listen;
 	size_t n_listen;
 	struct service_settings settings;
 	struct check_config check;
-	struct backend_config *backends; /* in the order of the file; none only with routes */
+	struct backend_config *backends; /* in the order of the file */
 	size_t n_backends;
-	struct tls_route_config *tls_routes; /* in the order of the file */
-	size_t n_tls_routes;
 };
 
 enum log_connections {
@@ -187,8 +161,6 @@ struct config {
 	uint32_t log_sample;		      /* 1 in N of those; default 1 */
 	struct service_config *services;      /* in the order of the file */
 	size_t n_services;
-	char *text; /* what all of it was read from */
-	size_t text_size;
 };
 
 /* One thing wrong with a file. */
@@ -255,4 +227,3 @@ const char *hash_kind_name(enum hash_kind kind);
 const char *on_down_name(enum on_down on_down);
 const char *fail_mode_name(enum fail_mode fail);
 const char *proxy_version_name(enum proxy_version version);
-const char *hello_error_name(enum hello_error on_error);

@@ -145,7 +145,6 @@ struct snapshot *snapshot_unref(struct snapshot *s)
 			backend_unref(service->backends[j]);
 		free(service->backends);
 		pool_table_unref(service->table);
-		tls_routes_unref(service->tls_routes);
 		service_settings_unref(&service->settings);
 		service_unref(service->service);
 	}

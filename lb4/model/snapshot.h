@@ -17,7 +17,6 @@
 #include "end_reason.h"
 #include "lb4_hash.h"
 #include "pool.h"
-#include "tls_routes.h"
 
 /* Counters of one worker; it alone writes them (relaxed), anyone reads. */
 struct backend_counters {
@@ -34,10 +33,9 @@ struct backend_counters {
 } __attribute__((aligned(64)));
 
 struct service_counters {
-	_Atomic uint64_t accepted; /* at its listen addresses, or from a service that routes here */
-	_Atomic uint64_t active;   /* accepted, not ended and not routed away */
-	_Atomic uint64_t routed;   /* of those accepted, handed to another service by a route */
-	_Atomic uint64_t retries;  /* candidates tried after the first */
+	_Atomic uint64_t accepted;
+	_Atomic uint64_t active;  /* accepted and not ended */
+	_Atomic uint64_t retries; /* candidates tried after the first */
 	_Atomic uint64_t bytes_in;
 	_Atomic uint64_t bytes_out;
 	_Atomic uint64_t ended[END_REASONS];
@@ -88,7 +86,6 @@ struct snapshot_service {
 	struct pool_table *table;
 	struct backend **backends; /* table entries are indices into this */
 	size_t n_backends;
-	struct tls_routes *tls_routes; /* to indices of the snapshot's services; NULL: none */
 };
 
 struct snapshot {

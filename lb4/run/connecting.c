@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "connecting.h"
+#include "parked.h"
 #include "proxy_header.h"
 #include "relay.h"
 #include "socket.h"
@@ -21,8 +22,7 @@
 
 static void close_server(struct connection *c)
 {
-	socket_reset(c->side[SERVER].fd);
-	c->side[SERVER].fd = -1;
+	connection_close_server(c);
 	connection_leave_backend(c);
 }
 
@@ -97,6 +97,8 @@ static void connect_begin(struct connection *c, const struct snapshot_service *s
 		return;
 	}
 	r = socket_new(&backend->address, &c->side[SERVER].fd);
+	if (r == -EMFILE && connection_need_descriptors(c))
+		r = socket_new(&backend->address, &c->side[SERVER].fd);
 	if (r == -EMFILE || r == -ENFILE || r == -ENOBUFS || r == -ENOMEM) {
 		wait_for_descriptor(c, -r);
 		return;
@@ -238,9 +240,10 @@ static void established(struct connection *c)
 	timeouts_established(&c->timeouts, s->now);
 	connection_arm(c);
 	r = introduce(c);
-	if (r == 0)
+	if (r == 0) {
+		connection_may_park(c);
 		relay_start(c);
-	else if (!connection_lose_backend(c, -r))
+	} else if (!connection_lose_backend(c, -r))
 		connection_end(c, END_SERVER_RESET);
 }
 
@@ -281,13 +284,21 @@ static bool may_move(const struct connection *c)
 	return c->splicer->now < c->timeouts.budget_by;
 }
 
+static void lose(struct connection *c)
+{
+	c->state = CONNECTION_LOST;
+	connection_stays_awake(c);
+}
+
 bool connection_move(struct connection *c)
 {
 	struct ring *ring = c->splicer->ring;
 
 	if (!may_move(c))
 		return false;
-	c->state = CONNECTION_LOST;
+	if (!connection_wake(c))
+		return true;
+	lose(c);
 	c->moving = true;
 	if (c->direction[SERVER].receiving)
 		ring_cancel(ring, connection_token(c, TOKEN_RECEIVE + SERVER));
@@ -303,11 +314,18 @@ bool connection_lose_backend(struct connection *c, int error)
 {
 	if ((error != ECONNRESET && error != EPIPE) || !may_move(c))
 		return false;
-	c->state = CONNECTION_LOST;
+	lose(c);
 	c->moving = false;
 	c->last_error = error;
 	connection_lost_step(c);
 	return true;
+}
+
+/* It was not lost: something was exchanged with the backend before its end. */
+static void found_again(struct connection *c)
+{
+	connection_may_park(c);
+	relay_server_died(c, c->last_error);
 }
 
 void connection_lost_step(struct connection *c)
@@ -320,7 +338,7 @@ void connection_lost_step(struct connection *c)
 		if (c->moving)
 			connection_end(c, END_BACKEND_DOWN);
 		else
-			relay_server_died(c, c->last_error);
+			found_again(c);
 		return;
 	}
 	if (!c->moving) {

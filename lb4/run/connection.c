@@ -3,7 +3,7 @@
 #include <assert.h>
 
 #include "connecting.h"
-#include "greeting.h"
+#include "parked.h"
 #include "preface.h"
 #include "relay.h"
 #include "socket.h"
@@ -81,20 +81,15 @@ bool connection_finish(struct connection *c)
 	if (connection_server_is_busy(c) || client_is_busy(c))
 		return false;
 
-	for (unsigned i = 0; i < SIDES; i++) {
+	for (unsigned i = 0; i < SIDES; i++)
 		c->direction[i].mover->release(c, i);
-		if (c->reason == END_DONE)
-			socket_close(c->side[i].fd);
-		else
-			socket_reset(c->side[i].fd);
-	}
+	connection_close(c, c->reason != END_DONE);
 	counter_add(connection_service_counters(c)->active, -1);
 	counter_add(connection_service_counters(c)->ended[c->reason], 1);
 	s->events->on_end(s, c);
 	connection_leave_backend(c);
 	backend_unref(c->last_failed);
 	service_unref(c->service);
-	greeting_free(c);
 	slots_free(&s->connections, c);
 	connecting_wake(s);
 	return true;
@@ -108,6 +103,7 @@ void connection_end(struct connection *c, enum end_reason reason)
 	c->reason = reason;
 	list_unlink(&c->waiting);
 	list_unlink(&c->starved);
+	connection_may_sleep(c);
 	heap_disarm(&c->splicer->timers, &c->timer);
 	cancel_operations(c);
 	connection_finish(c);
@@ -156,6 +152,7 @@ bool connection_open(struct splicer *s, const struct snapshot_service *service, 
 	c->timer = (struct timer)TIMER_INIT;
 	list_init(&c->waiting);
 	list_init(&c->starved);
+	list_init(&c->awake);
 	c->service = service_ref(service->service);
 	timeouts_start(&c->timeouts, &service->settings, s->now);
 
@@ -184,6 +181,8 @@ void connection_expire(struct connection *c)
 			connecting_expire(c);
 		return;
 	case TIMEOUT_STALL:
+		if (!connection_wake(c))
+			return;
 		relay_stalled(c);
 		connection_arm(c);
 		return;

@@ -23,7 +23,6 @@
 #include <stdint.h>
 
 #include "address.h"
-#include "client_hello.h"
 #include "end_reason.h"
 #include "heap.h"
 #include "list.h"
@@ -56,7 +55,7 @@ enum connection_state {
 };
 
 struct side {
-	int fd;
+	int fd;	       /* -1: there is none, or the connection is parked */
 	bool watching; /* a poll for errors is under way */
 };
 
@@ -94,21 +93,21 @@ struct connection {
 	struct timer timer;
 	struct list waiting; /* in splicer.waiting */
 	struct list starved; /* in splicer.starved */
+	struct list awake;   /* in splicer.awake, while it may be parked */
 
+	bool parked;	   /* its sockets have no descriptors; see parked.h */
+	bool warm;	   /* had an event since it was looked at for parking */
 	bool connecting;   /* the connect is under way */
 	bool timed_out;	   /* … and was cancelled, since the try's time was over */
 	bool abandoned;	   /* … and was cancelled, since the backend left the table */
 	bool paused;	   /* between two rounds of candidates */
 	bool moving;	   /* lost: by our own will, since the backend has failed its checks */
-	bool passing;	   /* preface: the stage is over, but for its receive */
 	uint8_t stage;	   /* of the preface, or past the last */
 	uint8_t proxy_out; /* enum proxy_version that the backend wants */
 	uint8_t n_tries;   /* begun */
 	uint8_t n_tried;   /* entries of tried[] */
-	struct client_hello_scan hello; /* preface: how far the ClientHello was read */
-	struct greeting *greeting;	/* what it said, for people; or NULL */
-	int last_error;			/* of the last failed connect, a positive errno */
-	struct backend *last_failed;	/* whose connect that was; referenced, or NULL */
+	int last_error;	   /* of the last failed connect, a positive errno */
+	struct backend *last_failed; /* whose connect that was; referenced, or NULL */
 	nsec_t connect_started, connect_took;
 	const void *tried[TRIES_MAX]; /* backends of this round, as names only */
 };

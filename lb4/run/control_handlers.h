@@ -11,7 +11,6 @@
 struct daemon;
 struct live_backend;
 struct live_service;
-struct service_settings;
 
 typedef void control_handler(void *context, const struct http_request *q,
 			     struct http_response *ret);
@@ -55,18 +54,6 @@ struct live_service *control_named_service(const struct daemon *d, const struct 
 /* A hint for a request that names what does not exist: the nearest name there is. */
 char *control_nearest_hint(const struct daemon *d, const struct http_request *q, char *buffer,
 			   size_t size);
-
-/* control_routes.c: the routes of a service (an empty array: none) and what it asks of hellos. */
-json_t *control_tls_routes(const struct daemon *d, const struct live_service *s);
-json_t *control_hello(const struct service_settings *s);
-
-/*
- * The service that a client of `front` gets to, whose ClientHello is described by "sni" and "alpn".
- * False with the refusal made.
- */
-bool control_follow_route(const struct daemon *d, const struct http_request *q,
-			  const struct live_service *front, const struct live_service **ret,
-			  json_t **notes, struct http_response *ret_refusal);
 
 /* One backend as GET /v1/backends shows it; NULL when memory is short. */
 json_t *control_backend(const struct live_service *s, const struct live_backend *b, double share);

@@ -8,6 +8,7 @@
 #include "control_handlers.h"
 #include "control_json.h"
 #include "daemon.h"
+#include "descriptors.h"
 #include "text.h"
 #include "worker.h"
 
@@ -53,8 +54,7 @@ static void put_totals(json_t **o, const struct daemon *d)
 
 		service_sum(s->service, &sum);
 		active += counter_read(sum.active);
-		/* Somebody may be chosen, or nobody ever is: it has routes alone. */
-		services_up += control_count_eligible(s) > 0 || s->n_backends == 0;
+		services_up += control_count_eligible(s) > 0; /* somebody may be chosen */
 		backends += s->n_backends;
 		up += control_count_up(s);
 		eligible += control_count_eligible(s);
@@ -72,7 +72,7 @@ static void put_totals(json_t **o, const struct daemon *d)
 /* What should not happen and is counted: zeroes on a good day. */
 static json_t *show_trouble(const struct daemon *d)
 {
-	uint64_t accept_pauses = 0, lines_dropped = 0, reports_dropped = 0;
+	uint64_t accept_pauses = 0, lines_dropped = 0, reports_dropped = 0, parking_failures = 0;
 	struct checker_stats checker;
 	json_t *o = json_object();
 
@@ -82,12 +82,33 @@ static json_t *show_trouble(const struct daemon *d)
 		accept_pauses += counter_read(c->accept_pauses);
 		lines_dropped += counter_read(c->lines_dropped);
 		reports_dropped += counter_read(c->reports_dropped);
+		parking_failures += counter_read(c->parking_failures);
 	}
 	checker_stats(d->checker, &checker);
 	control_put(&o, "accept_pauses", control_number(accept_pauses));
 	control_put(&o, "lines_dropped", control_number(lines_dropped));
 	control_put(&o, "reports_dropped", control_number(reports_dropped + checker.n_dropped));
 	control_put(&o, "checks_postponed", control_number(checker.n_postponed));
+	control_put(&o, "parking_failures", control_number(parking_failures));
+	return o;
+}
+
+static uint64_t count_parked(const struct daemon *d)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < d->n_workers; i++)
+		n += counter_read(worker_counters(d->workers[i])->parked);
+	return n;
+}
+
+static json_t *show_descriptors(const struct daemon *d)
+{
+	uint64_t used = descriptors_used();
+	json_t *o = json_object();
+
+	control_put(&o, "used", used ? control_number(used) : json_null());
+	control_put(&o, "limit", control_number(d->limit.descriptors));
 	return o;
 }
 
@@ -109,6 +130,8 @@ void control_get_status(void *context, const struct http_request *q, struct http
 	control_put(&o, "config", control_text(d->config_path));
 	control_put(&o, "max_connections", control_number(d->limit.max));
 	put_totals(&o, d);
+	control_put(&o, "parked", control_number(count_parked(d)));
+	control_put(&o, "descriptors", show_descriptors(d));
 	control_put(&o, "reloads", control_number(d->n_reloads));
 	control_put(&o, "reload_error", control_text(d->reload_error));
 	control_put(&o, "trouble", show_trouble(d));
@@ -124,8 +147,6 @@ static json_t *show_connection(const struct connection_info *c)
 	control_put(&o, "id", control_number(c->id));
 	control_put(&o, "state", json_string(c->state));
 	control_put(&o, "service", json_string(c->service->name));
-	control_put(&o, "via", control_text(c->via ? c->via->name : NULL));
-	control_put(&o, "sni", control_text(c->sni));
 	control_put(&o, "backend", control_text(c->backend ? c->backend->name : NULL));
 	control_put(&o, "client", control_address(&c->client));
 	control_put(&o, "peer", control_address(&c->peer));

@@ -8,16 +8,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "capacity.h"
 #include "checker.h"
 #include "cleanup.h"
 #include "control.h"
 #include "daemon_private.h"
+#include "descriptors.h"
 #include "line_writer.h"
 #include "log.h"
+#include "parking.h"
 #include "worker.h"
 
 /* Reports that may wait for main; what finds no room is counted, and told again. */
@@ -40,34 +42,39 @@ static unsigned count_cpus(void)
 	return n < 1 ? 1 : n > WORKERS_MAX ? WORKERS_MAX : (unsigned)n;
 }
 
-/* Raises the soft limit to the hard one and divides it: two descriptors a connection. */
+/* Divides the descriptors there may be among connections; see model/capacity.h. */
 static int choose_max_connections(struct daemon *d)
 {
-	size_t n_listeners = 0;
-	rlim_t kept, n;
-	struct rlimit limit;
+	struct capacity_question q = {
+		.kept = DESCRIPTORS_KEPT,
+		.wanted = d->config->max_connections,
+		.n_workers = d->n_workers,
+	};
+	struct capacity c;
+	int r = descriptors_raise(&q.descriptors);
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return -errno;
-	limit.rlim_cur = limit.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return -errno;
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < d->config->n_services; i++)
-		n_listeners += d->config->services[i].n_listen;
-	kept = DESCRIPTORS_KEPT + 2 * n_listeners * d->n_workers;
-	if (kept > limit.rlim_cur / 2)
-		kept = limit.rlim_cur / 2;
-	n = (limit.rlim_cur - kept) / 2;
-	if (n > 1u << 20)
-		n = 1u << 20; /* of one process; more needs another kind of table */
-	if (d->config->max_connections && d->config->max_connections < n)
-		n = d->config->max_connections;
-	else if (d->config->max_connections > n)
-		log_warning("max_connections: %u needs %u descriptors and more, the limit is %llu; "
-			    "using %llu",
-			    d->config->max_connections, 2 * d->config->max_connections,
-			    (unsigned long long)limit.rlim_cur, (unsigned long long)n);
-	d->limit.max = (uint32_t)(n ? n : 1);
+		q.kept += 2 * d->config->services[i].n_listen * d->n_workers;
+	if (parking_probe() >= 0)
+		q.table_places = parking_table_places(q.descriptors);
+	c = capacity_divide(&q);
+	if (c.connections < q.wanted)
+		log_warning(
+			"max_connections: %u is more than lb4 can carry with a limit of %llu open "
+			"files%s; using %u",
+			q.wanted, (unsigned long long)q.descriptors,
+			q.table_places ? "" : " (the kernel cannot park them: Linux 6.8 can)",
+			c.connections);
+	if (c.awake_max)
+		log_info("past %u connections the idle ones are parked: the limit of open files is "
+			 "%llu",
+			 c.park_above * d->n_workers, (unsigned long long)q.descriptors);
+	d->limit.max = c.connections;
+	d->limit.park_above = c.park_above;
+	d->limit.awake_max = c.awake_max;
+	d->limit.descriptors = q.descriptors;
 	return 0;
 }
 

@@ -31,6 +31,8 @@ struct worker;
 struct connection_limit {
 	_Atomic uint32_t active;
 	uint32_t max;
+	uint32_t park_above, awake_max; /* of each worker; see struct capacity */
+	uint64_t descriptors;		/* RLIMIT_NOFILE */
 };
 
 /* Which connection lines are written; main writes, workers read. */
@@ -71,7 +73,6 @@ struct live_service {
 	struct service *service; /* identity and counters */
 	struct service_settings settings;
 	struct check_config check;
-	struct tls_routes *tls_routes; /* NULL: none */
 	struct live_listener *listeners;
 	size_t n_listeners;
 	struct pool pool;
@@ -170,8 +171,6 @@ struct connection_info {
 	const char *state;	 /* "connecting", "established", "half-closed", "ending" */
 	struct service *service; /* referenced */
 	struct backend *backend; /* referenced, or NULL while none is chosen */
-	struct service *via;	 /* referenced: the service whose route led here; or NULL */
-	char *sni;		 /* the server name its ClientHello asked for; or NULL */
 	struct address client, peer, local;
 	unsigned worker, tries;
 	nsec_t age, idle;

@@ -22,7 +22,6 @@ struct live_service *live_service_free(struct live_service *s, unsigned n_worker
 		backend_unref(s->backends[i].backend);
 	free(s->backends);
 	check_config_deinit(&s->check);
-	tls_routes_unref(s->tls_routes);
 	service_settings_unref(&s->settings);
 	pool_deinit(&s->pool);
 	service_unref(s->service);
@@ -196,8 +195,6 @@ int live_service_new(struct daemon *d, const struct service_config *config, uint
 	s->deserted_told = old && old->deserted_told;
 	s->service = old ? service_ref(old->service) : service_new(config->name, d->n_workers);
 	r = s->service ? check_config_copy(&config->check, &s->check) : -ENOMEM;
-	if (r >= 0 && config->n_tls_routes)
-		r = tls_routes_new(config->tls_routes, config->n_tls_routes, &s->tls_routes);
 	if (r >= 0)
 		r = make_backends(d, s, old, config->backends, config->n_backends, &s->backends);
 	if (r >= 0)

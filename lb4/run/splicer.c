@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <assert.h>
 #include <errno.h>
-#include <string.h>
 
 #include "connecting.h"
-#include "greeting.h"
+#include "parked.h"
 #include "relay.h"
 #include "splicer.h"
 
@@ -19,6 +18,7 @@ int splicer_init(struct splicer *s, struct ring *ring, unsigned worker, uint32_t
 	*s = (struct splicer){.ring = ring, .worker = worker, .events = events};
 	list_init(&s->waiting);
 	list_init(&s->starved);
+	list_init(&s->awake);
 	r = slots_init(&s->connections, sizeof(struct connection), n_max);
 	if (r < 0)
 		return r;
@@ -30,6 +30,12 @@ void splicer_deinit(struct splicer *s)
 	assert(s->connections.n_used == 0);
 	slots_deinit(&s->connections);
 	heap_deinit(&s->timers);
+}
+
+void splicer_allow_parking(struct splicer *s, struct parking *parking, uint32_t awake_max)
+{
+	s->parking = parking;
+	s->awake_max = awake_max;
 }
 
 bool splicer_accept(struct splicer *s, const struct snapshot_service *service, int fd,
@@ -90,6 +96,9 @@ void splicer_complete(struct splicer *s, const struct ring_completion *completio
 		assert(!completion->data);
 		return;
 	}
+	/* Should it end instead, it is still there: this completion, at least, is outstanding. */
+	if (c->state == CONNECTION_ESTABLISHED)
+		connection_wake(c);
 	if (kind == TOKEN_CONNECT)
 		connecting_done(c, completion->result);
 	else if (kind < TOKEN_SEND)
@@ -120,6 +129,8 @@ static void feed(struct splicer *s)
 		struct connection *c = container_of(s->starved.next, struct connection, starved);
 
 		list_unlink(&c->starved);
+		if (!connection_wake(c))
+			continue;
 		for (unsigned i = 0; i < SIDES; i++)
 			if (c->direction[i].starved)
 				c->direction[i].mover->start(c, i);
@@ -173,8 +184,6 @@ static void describe(const struct connection *c, struct connection_info *info)
 		.state = connection_state_name(c),
 		.service = service_ref(c->service),
 		.backend = c->backend ? backend_ref(c->backend) : NULL,
-		.via = greeting_via(c) ? service_ref(greeting_via(c)) : NULL,
-		.sni = greeting_sni(c) ? strdup(greeting_sni(c)) : NULL,
 		.client = c->client,
 		.peer = c->peer,
 		.local = c->local,

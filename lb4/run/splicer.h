@@ -20,6 +20,7 @@
 #include "snapshot.h"
 
 struct connection;
+struct parking;
 struct splicer;
 
 /* What the splicer tells its worker. */
@@ -42,6 +43,13 @@ struct splicer {
 	bool waking;	     /* they are being given another chance */
 	uint64_t n_sources;  /* source addresses taken in turn */
 	struct list starved; /* connections that found all receive buffers in use */
+	/* See parked.h. */
+	struct parking *parking; /* borrowed from the worker; NULL: every connection stays awake */
+	uint32_t awake_max;	 /* connections awake, past which the coldest are parked */
+	uint32_t n_parked;
+	uint32_t n_not_parked; /* failed to be, for want of memory */
+	nsec_t park_after;     /* nothing is parked before */
+	struct list awake;     /* connections that may be parked: ending ones, then the coldest */
 	const struct splicer_events *events;
 };
 
@@ -77,9 +85,18 @@ void splicer_leave_backend(struct splicer *s, const struct backend *backend,
 /* Resets every connection. They are gone once their operations have completed. */
 void splicer_end_all(struct splicer *s, enum end_reason reason);
 
+/* Lets connections be parked, past `awake_max` of them that have their descriptors. */
+void splicer_allow_parking(struct splicer *s, struct parking *parking, uint32_t awake_max);
+
 static inline uint32_t splicer_active(const struct splicer *s)
 {
 	return s->connections.n_used;
+}
+
+/* Connections that have their descriptors, at most two each. */
+static inline uint32_t splicer_awake(const struct splicer *s)
+{
+	return s->connections.n_used - s->n_parked;
 }
 
 /* Describes up to `n_max` connections, of `service` or (NULL) of all; returns how many. */

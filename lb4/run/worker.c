@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The worker's thread and loop. */
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -12,6 +13,7 @@
 #include "connection.h"
 #include "connection_line.h"
 #include "log.h"
+#include "parking.h"
 #include "report.h"
 #include "ring.h"
 #include "token.h"
@@ -161,6 +163,13 @@ static void trim(struct worker *w)
 		w->trim_at = ring_trim(w->ring) ? next : NSEC_NEVER;
 }
 
+static void tell_parked(struct worker *w)
+{
+	atomic_store_explicit(&w->counters.parked, w->splicer.n_parked, memory_order_relaxed);
+	atomic_store_explicit(&w->counters.parking_failures, w->splicer.n_not_parked,
+			      memory_order_relaxed);
+}
+
 static bool is_done(const struct worker *w)
 {
 	return w->stopping && w->listeners.n_used == 0 && splicer_active(&w->splicer) == 0;
@@ -191,10 +200,21 @@ static void loop(struct worker *w)
 		splicer_expire(&w->splicer);
 		worker_accept_resume(w);
 		trim(w);
+		tell_parked(w);
 		if (w->lines_due <= w->splicer.now)
 			worker_lines_flush(w);
 	}
 	worker_lines_flush(w);
+}
+
+/* The last connection has ended: nothing of theirs is left. */
+static void check_leaks(const struct worker *w)
+{
+	struct ring_stats stats;
+
+	ring_stats(w->ring, &stats);
+	assert(stats.buffers_out == 0);
+	assert(!w->parking || parking_used(w->parking) == 0);
 }
 
 /* Opens what belongs to the thread. */
@@ -212,7 +232,11 @@ static int open_all(struct worker *w)
 		return r;
 	r = splicer_init(&w->splicer, w->ring, w->setup.index, n_slots, &splicer_events);
 	w->splicer.now = clock_now();
-	return r;
+	if (r < 0 || !w->setup.limit->awake_max)
+		return r;
+	w->parking = parking_new(n_slots);
+	splicer_allow_parking(&w->splicer, w->parking, w->setup.limit->park_above);
+	return w->parking ? 0 : -ENOMEM;
 }
 
 static void report_free(struct message *m)
@@ -240,10 +264,13 @@ static void *run(void *argument)
 	pthread_cond_signal(&w->started_cond);
 	pthread_mutex_unlock(&w->started_lock);
 
-	if (r >= 0)
+	if (r >= 0) {
 		loop(w);
+		check_leaks(w);
+	}
 	mailbox_close(&w->mailbox);
 	splicer_deinit(&w->splicer);
+	w->parking = parking_free(w->parking);
 	slots_deinit(&w->listeners);
 	w->ring = ring_close(w->ring);
 	w->snapshot = snapshot_unref(w->snapshot);

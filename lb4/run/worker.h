@@ -23,6 +23,8 @@ struct worker_counters {
 	_Atomic uint64_t accept_shortages; /* those for want of descriptors */
 	_Atomic uint64_t lines_dropped;
 	_Atomic uint64_t reports_dropped;
+	_Atomic uint64_t parking_failures; /* connections that were not, for want of memory */
+	_Atomic uint64_t parked;	   /* connections that are */
 } __attribute__((aligned(64)));
 
 struct worker_setup {

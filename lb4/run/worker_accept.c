@@ -3,7 +3,8 @@
  * Accepting. A multishot accept takes whatever comes, which near the limit of connections would be
  * more than can be served; there one connection at a time is accepted. At the limit, or when
  * descriptors run out all the same, accepting pauses: clients wait in the kernel's queue, and what
- * is established goes on.
+ * is established goes on. Where connections are parked, a worker also has a limit of those that are
+ * not, which only many that are being connected can reach.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -19,11 +20,20 @@
 /* A paused worker looks again this often, since others may have made room. */
 #define PAUSE (50 * NSEC_PER_MSEC)
 
+static uint32_t left(uint32_t max, uint32_t taken)
+{
+	return taken < max ? max - taken : 0;
+}
+
 static uint32_t room(const struct worker *w)
 {
-	uint32_t active = atomic_load_explicit(&w->setup.limit->active, memory_order_relaxed);
+	const struct connection_limit *limit = w->setup.limit;
+	uint32_t room =
+		left(limit->max, atomic_load_explicit(&limit->active, memory_order_relaxed));
+	uint32_t awake =
+		limit->awake_max ? left(limit->awake_max, splicer_awake(&w->splicer)) : room;
 
-	return active < w->setup.limit->max ? w->setup.limit->max - active : 0;
+	return awake < room ? awake : room;
 }
 
 static uint64_t accept_token(const struct listener *l)

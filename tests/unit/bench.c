@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bench.h"
+#include "parking.h"
 #include "pool_table.h"
 #include "socket.h"
 
@@ -15,13 +16,25 @@
 
 static struct bench *the_bench; /* the fake kernel's callbacks carry no context */
 
+/* A parked connection is known by the address of its peer. */
+static struct fake_socket *client_socket(const struct connection *c)
+{
+	struct fake_socket *s = fake_socket_of(c->side[CLIENT].fd);
+
+	for (size_t i = 0; !s && (s = fake_socket_at(i)); i++)
+		if (s->ours || !address_equal(&s->peer, &c->peer))
+			s = NULL;
+	assert_non_null(s);
+	return s;
+}
+
 static struct fake_socket *client_of(uint64_t token)
 {
 	const struct connection *c = slots_find(&the_bench->splicer.connections, token_index(token),
 						token_generation(token));
 
 	assert_non_null(c);
-	return fake_socket_of(c->side[CLIENT].fd);
+	return client_socket(c);
 }
 
 static void on_connect(struct fake_socket *s)
@@ -82,11 +95,6 @@ static void check_reason(const struct connection *c, const struct fake_socket *c
 	case END_PROXY_MISSING:
 	case END_PROXY_MALFORMED:
 	case END_PROXY_TIMEOUT:
-	case END_NOT_TLS:
-	case END_HELLO_MALFORMED:
-	case END_HELLO_TOO_LONG:
-	case END_HELLO_TIMEOUT:
-	case END_NO_ROUTE:
 		assert_null(server);
 		break;
 	case END_IDLE:
@@ -104,11 +112,11 @@ static void check_reason(const struct connection *c, const struct fake_socket *c
 static void on_end(struct splicer *s, const struct connection *c)
 {
 	struct bench *b = (struct bench *)s;
-	struct fake_socket *client = fake_socket_of(c->side[CLIENT].fd);
+	struct fake_socket *client = client_socket(c);
 	struct fake_socket *server = client->partner;
 
 	b->n_ended++;
-	assert_true(c->service == b->service || c->service == b->target);
+	assert_ptr_equal(c->service, b->service);
 	assert_int_equal(client->verdict, END_NONE); /* told once */
 	client->verdict = (int)c->reason;
 	assert_true(client->closed);
@@ -162,9 +170,6 @@ struct bench *bench_new(unsigned n_backends, uint32_t n_connections, uint32_t n_
 	b->next_port = 1024;
 	b->service = service_new("web", WORKER + 1);
 	assert_non_null(b->service);
-	b->target = service_new("target", WORKER + 1);
-	assert_non_null(b->target);
-	b->target_settings = settings;
 	for (unsigned i = 0; i < BENCH_BACKENDS; i++) {
 		const struct address address = {
 			.ip = {[10] = 0xff, 0xff, 127, 0, 1, (uint8_t)(i + 1)},
@@ -180,58 +185,41 @@ struct bench *bench_new(unsigned n_backends, uint32_t n_connections, uint32_t n_
 	return b;
 }
 
-static struct pool_table *make_table(const bool eligible[BENCH_BACKENDS])
+void bench_park(struct bench *b, uint32_t awake_max)
+{
+	if (!b->parking)
+		b->parking = parking_new(b->splicer.connections.n_max);
+	splicer_allow_parking(&b->splicer, b->parking, awake_max);
+}
+
+static struct pool_table *make_table(const struct bench *b)
 {
 	uint16_t base[BENCH_SLOTS];
 
 	for (unsigned i = 0; i < BENCH_SLOTS; i++)
 		base[i] = (uint16_t)(i % BENCH_BACKENDS);
-	return pool_table_new(1, base, BENCH_SLOTS, eligible, BENCH_BACKENDS);
-}
-
-static void fill_view(const struct bench *b, struct snapshot_service *s, struct service *service,
-		      const struct service_settings *with, const bool eligible[BENCH_BACKENDS])
-{
-	s->service = service_ref(service);
-	s->settings = service_settings_ref(with);
-	lb4_hash_key_init(&s->key, 1);
-	s->table = make_table(eligible);
-	assert_non_null(s->table);
-	s->backends = calloc(BENCH_BACKENDS, sizeof(s->backends[0]));
-	assert_non_null(s->backends);
-	s->n_backends = BENCH_BACKENDS;
-	for (unsigned i = 0; i < BENCH_BACKENDS; i++)
-		s->backends[i] = backend_ref(b->backends[i]);
-}
-
-/* As main makes it for a service of routes alone. */
-static void take_backends(struct snapshot_service *s)
-{
-	static const bool nobody[BENCH_BACKENDS];
-
-	for (size_t i = 0; i < s->n_backends; i++)
-		backend_unref(s->backends[i]);
-	s->n_backends = 0;
-	pool_table_unref(s->table);
-	s->table = make_table(nobody);
-	assert_non_null(s->table);
+	return pool_table_new(1, base, BENCH_SLOTS, b->eligible, BENCH_BACKENDS);
 }
 
 void bench_publish(struct bench *b, bool with_service)
 {
-	size_t n = with_service ? 1 + (b->routes != NULL) : 0;
-	struct snapshot *snapshot = snapshot_new(n);
+	struct snapshot *snapshot = snapshot_new(with_service ? 1 : 0);
 
 	assert_non_null(snapshot);
-	if (n > 0)
-		fill_view(b, &snapshot->services[0], b->service, &b->settings, b->eligible);
-	if (n > 1) {
-		snapshot->services[0].tls_routes = tls_routes_ref(b->routes);
-		fill_view(b, &snapshot->services[1], b->target, &b->target_settings,
-			  b->target_eligible);
+	if (with_service) {
+		struct snapshot_service *s = &snapshot->services[0];
+
+		s->service = service_ref(b->service);
+		s->settings = service_settings_ref(&b->settings);
+		lb4_hash_key_init(&s->key, 1);
+		s->table = make_table(b);
+		assert_non_null(s->table);
+		s->backends = calloc(BENCH_BACKENDS, sizeof(s->backends[0]));
+		assert_non_null(s->backends);
+		s->n_backends = BENCH_BACKENDS;
+		for (unsigned i = 0; i < BENCH_BACKENDS; i++)
+			s->backends[i] = backend_ref(b->backends[i]);
 	}
-	if (n > 0 && b->without_backends)
-		take_backends(&snapshot->services[0]);
 	snapshot_unref(b->splicer.snapshot);
 	b->splicer.snapshot = snapshot;
 }
@@ -254,11 +242,6 @@ struct fake_socket *bench_client(struct bench *b, unsigned first)
 uint64_t bench_ended(const struct bench *b, enum end_reason reason)
 {
 	return counter_read(b->service->counters[WORKER].ended[reason]);
-}
-
-uint64_t bench_target_ended(const struct bench *b, enum end_reason reason)
-{
-	return counter_read(b->target->counters[WORKER].ended[reason]);
 }
 
 bool bench_serve(struct bench *b, struct fake_socket *client)
@@ -319,7 +302,7 @@ struct connection *bench_connection(struct bench *b, const struct fake_socket *c
 	for (uint32_t i = 0; i < b->splicer.connections.n_made; i++) {
 		struct connection *c = slots_at(&b->splicer.connections, i);
 
-		if (c && c->side[CLIENT].fd == client->fd)
+		if (c && client_socket(c) == client)
 			return c;
 	}
 	fail_msg("client %d has no connection", client->fd);
@@ -360,8 +343,7 @@ static void count_bytes(unsigned i, uint64_t *ret_in, uint64_t *ret_out)
 static void check_counters(const struct bench *b)
 {
 	const struct service_counters *service = &b->service->counters[WORKER];
-	const struct service_counters *target = &b->target->counters[WORKER];
-	uint64_t ended = 0, target_ended = 0, bytes_in = 0, bytes_out = 0;
+	uint64_t ended = 0, bytes_in = 0, bytes_out = 0;
 
 	for (unsigned i = 0; i < BENCH_BACKENDS; i++) {
 		const struct backend_counters *c = &b->backends[i]->counters[WORKER];
@@ -377,21 +359,13 @@ static void check_counters(const struct bench *b)
 			    counter_read(c->connections));
 		assert_int_equal(counter_read(b->backends[i]->counters[0].connections), 0);
 	}
-	assert_int_equal(counter_read(service->bytes_in) + counter_read(target->bytes_in),
-			 bytes_in);
-	assert_int_equal(counter_read(service->bytes_out) + counter_read(target->bytes_out),
-			 bytes_out);
+	assert_int_equal(counter_read(service->bytes_in), bytes_in);
+	assert_int_equal(counter_read(service->bytes_out), bytes_out);
 	assert_int_equal(counter_read(service->accepted), b->n_accepted);
-	assert_int_equal(counter_read(target->accepted), counter_read(service->routed));
-	assert_int_equal(counter_read(target->routed), 0);
 	assert_int_equal(counter_read(service->active), 0);
-	assert_int_equal(counter_read(target->active), 0);
-	for (unsigned i = 0; i < END_REASONS; i++) {
+	for (unsigned i = 0; i < END_REASONS; i++)
 		ended += counter_read(service->ended[i]);
-		target_ended += counter_read(target->ended[i]);
-	}
-	assert_int_equal(ended + counter_read(service->routed), b->n_accepted);
-	assert_int_equal(target_ended, counter_read(target->accepted));
+	assert_int_equal(ended, b->n_accepted);
 	assert_int_equal(b->n_ended + b->n_refused, b->n_accepted);
 	assert_int_equal(bench_ended(b, END_NONE), 0);
 }
@@ -405,6 +379,9 @@ void bench_free(struct bench *b)
 	assert_int_equal(splicer_next(&b->splicer), NSEC_NEVER);
 	assert_true(list_empty(&b->splicer.waiting) && list_empty(&b->splicer.starved));
 	check_counters(b);
+	assert_int_equal(splicer_awake(&b->splicer), 0);
+	assert_true(list_empty(&b->splicer.awake));
+	parking_free(b->parking);
 	splicer_deinit(&b->splicer);
 	b->splicer.snapshot = snapshot_unref(b->splicer.snapshot);
 	for (unsigned i = 0; i < BENCH_BACKENDS; i++) {
@@ -413,9 +390,6 @@ void bench_free(struct bench *b)
 	}
 	assert_int_equal(b->service->refs, 1);
 	service_unref(b->service);
-	assert_int_equal(b->target->refs, 1);
-	service_unref(b->target);
-	tls_routes_unref(b->routes);
 	fake_close();
 	free(b);
 }

@@ -13,16 +13,10 @@
 #define BENCH_SLOTS    64u
 
 struct bench {
-	struct splicer splicer; /* first: found from it */
+	struct splicer splicer;	 /* first: found from it */
+	struct parking *parking; /* NULL until bench_park() */
 	struct service *service;
 	struct service_settings settings; /* of the next bench_publish() */
-	/* A second service, with its own table of the same backends; routes of the first lead to it
-	 * as to index 1. Of the next bench_publish(), where there are routes. */
-	struct service *target;
-	struct service_settings target_settings;
-	struct tls_routes *routes; /* owned */
-	bool without_backends;	   /* has the first service none of its own */
-	bool target_eligible[BENCH_BACKENDS];
 	struct backend *backends[BENCH_BACKENDS];
 	bool eligible[BENCH_BACKENDS]; /* of the next bench_publish() */
 	int outcome[BENCH_BACKENDS];   /* of connects from now on */
@@ -39,6 +33,9 @@ struct bench {
 /* Backends 0 .. `n_backends` − 1 are eligible and answer. cmocka's setup and teardown. */
 struct bench *bench_new(unsigned n_backends, uint32_t n_connections, uint32_t n_buffers);
 void bench_free(struct bench *b);
+
+/* Parks connections past `awake_max` of them. */
+void bench_park(struct bench *b, uint32_t awake_max);
 
 /* Publishes settings and eligible backends; without `with_service` a snapshot that lacks it. */
 void bench_publish(struct bench *b, bool with_service);
@@ -63,8 +60,5 @@ struct connection *bench_connection(struct bench *b, const struct fake_socket *c
 
 /* The connection has ended so, and both sides were told as the reason asks for. */
 void bench_expect_end(struct bench *b, const struct fake_socket *client, enum end_reason reason);
-
-/* Of the second service. */
-uint64_t bench_target_ended(const struct bench *b, enum end_reason reason);
 
 uint64_t bench_ended(const struct bench *b, enum end_reason reason);

@@ -182,6 +182,7 @@ void fake_daemon_init(struct fake_daemon *f)
 	d->n_workers = N_WORKERS;
 	d->workers = calloc(N_WORKERS, sizeof(d->workers[0]));
 	d->limit.max = 1000;
+	d->limit.descriptors = 1024;
 	d->started_at = clock_now() - FAKE_AGE;
 	d->started_wall = clock_wall();
 	d->stop_deadline = NSEC_NEVER;
@@ -460,7 +461,7 @@ int daemon_explain(const struct daemon *d, const struct live_service *s,
 
 const struct worker_counters *worker_counters(const struct worker *w)
 {
-	static const struct worker_counters counters = {.accept_pauses = 2};
+	static const struct worker_counters counters = {.accept_pauses = 2, .parked = 1};
 
 	assert_null(w);
 	return &counters;

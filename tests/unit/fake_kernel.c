@@ -37,6 +37,7 @@ void fake_close(void)
 	for (size_t i = 0; i < fake.n_sockets; i++)
 		free(fake.sockets[i]);
 	free(fake.sockets);
+	free(fake.by_fd);
 	free(fake.buffers);
 	fake = (struct fake_kernel){};
 }
@@ -52,9 +53,9 @@ bool fake_chance(unsigned percent)
 	return fake_random(100) < percent;
 }
 
-uint8_t fake_byte(int fd, uint64_t offset)
+uint8_t fake_byte(int id, uint64_t offset)
 {
-	uint64_t x = (uint64_t)fd * 0x9e3779b97f4a7c15ULL + offset * 0xd6e8feb86659fd93ULL;
+	uint64_t x = (uint64_t)id * 0x9e3779b97f4a7c15ULL + offset * 0xd6e8feb86659fd93ULL;
 
 	return (uint8_t)(x >> 56 ^ x >> 24);
 }
@@ -66,7 +67,14 @@ struct fake_socket *fake_socket_at(size_t i)
 
 struct fake_socket *fake_socket_of(int fd)
 {
-	return fake_socket_at((size_t)fd - FAKE_FD_FIRST);
+	size_t i = (size_t)fd - FAKE_FD_FIRST;
+
+	return i < fake.n_fds ? fake.by_fd[i] : NULL;
+}
+
+size_t fake_n_fds(void)
+{
+	return fake.n_open - fake.n_parked;
 }
 
 struct fake_socket *fake_find(int fd)
@@ -74,8 +82,30 @@ struct fake_socket *fake_find(int fd)
 	struct fake_socket *s = fake_socket_of(fd);
 
 	fake_check(s, "descriptor %d was never made", fd);
-	fake_check(!s->closed, "descriptor %d is used after its close", fd);
+	fake_check(!s->closed && s->fd == fd, "descriptor %d is used after its close", fd);
 	return s;
+}
+
+/* Makes room for one more in an array of pointers to sockets. */
+static struct fake_socket **grow(struct fake_socket **sockets, size_t n)
+{
+	if (n & (n - 1))
+		return sockets; /* they grow when `n` is a power of two */
+	sockets = reallocarray(sockets, n ? 2 * n : 1, sizeof(struct fake_socket *));
+	assert_non_null(sockets);
+	return sockets;
+}
+
+void fake_give_fd(struct fake_socket *s)
+{
+	fake.by_fd = grow(fake.by_fd, fake.n_fds);
+	s->fd = FAKE_FD_FIRST + (int)fake.n_fds;
+	fake.by_fd[fake.n_fds++] = s;
+}
+
+void fake_take_fd(struct fake_socket *s)
+{
+	s->fd = -1;
 }
 
 static struct fake_socket *socket_make(bool ours)
@@ -83,13 +113,9 @@ static struct fake_socket *socket_make(bool ours)
 	struct fake_socket *s = calloc(1, sizeof(*s));
 
 	assert_non_null(s);
-	if (fake.n_sockets == fake.n_allocated) {
-		fake.n_allocated = fake.n_allocated ? 2 * fake.n_allocated : 64;
-		fake.sockets =
-			reallocarray(fake.sockets, fake.n_allocated, sizeof(struct fake_socket *));
-		assert_non_null(fake.sockets);
-	}
-	s->fd = FAKE_FD_FIRST + (int)fake.n_sockets;
+	fake.sockets = grow(fake.sockets, fake.n_sockets);
+	s->id = (int)fake.n_sockets;
+	fake_give_fd(s);
 	s->ours = ours;
 	s->room = UINT64_MAX;
 	fake.sockets[fake.n_sockets++] = s;
@@ -122,7 +148,7 @@ struct fake_socket *fake_arrive(struct fake_socket *listener)
 		.port = ++port,
 	};
 
-	if (listener->n_arrived == 0 || fake.n_open >= fake.sockets_max)
+	if (listener->n_arrived == 0 || fake_n_fds() >= fake.sockets_max)
 		return NULL;
 	listener->n_arrived--;
 	return fake_client(&peer);
@@ -185,6 +211,7 @@ static void check_fin(const struct fake_socket *s)
 static void close_socket(struct fake_socket *s)
 {
 	fake_check(s->n_ops == 0, "descriptor %d is closed under %u operations", s->fd, s->n_ops);
+	fake_check(!s->placed, "descriptor %d is closed, and still has its place", s->fd);
 	s->closed = true;
 	fake.n_open--;
 }
@@ -193,7 +220,7 @@ int socket_new(const struct address *address, int *ret_fd)
 {
 	struct fake_socket *s;
 
-	if (fake.n_open >= fake.sockets_max)
+	if (fake_n_fds() >= fake.sockets_max)
 		return fake.new_error;
 	s = socket_make(true);
 	s->peer = *address;
@@ -225,12 +252,6 @@ int socket_bind_source(int fd, const struct address *source, bool foreign)
 	s->source = *source;
 	s->foreign = foreign;
 	return take_error(&fake.bind_error);
-}
-
-int socket_retune(int fd, const struct service_settings *from, const struct service_settings *to)
-{
-	assert_non_null(from);
-	return socket_tune(fd, to);
 }
 
 int socket_peer(int fd, struct address *ret)
@@ -296,6 +317,16 @@ void socket_shutdown(int fd)
 	s->shut = true;
 }
 
+void fake_end(struct fake_socket *s, bool reset)
+{
+	s->reset = reset;
+	if (!reset && !s->shut)
+		check_fin(s);
+	fake_check(reset || s->read == s->written,
+		   "descriptor %d is closed with bytes unread: a reset", s->fd);
+	close_socket(s);
+}
+
 void socket_close(int fd)
 {
 	struct fake_socket *s;
@@ -303,23 +334,14 @@ void socket_close(int fd)
 	if (fd < 0)
 		return;
 	s = fake_find(fd);
-	if (s->listening) {
+	if (s->listening)
 		close_socket(s);
-		return;
-	}
-	if (!s->shut)
-		check_fin(s);
-	fake_check(s->read == s->written, "descriptor %d is closed with bytes unread: a reset", fd);
-	close_socket(s);
+	else
+		fake_end(s, false);
 }
 
 void socket_reset(int fd)
 {
-	struct fake_socket *s;
-
-	if (fd < 0)
-		return;
-	s = fake_find(fd);
-	s->reset = true;
-	close_socket(s);
+	if (fd >= 0)
+		fake_end(fake_find(fd), true);
 }

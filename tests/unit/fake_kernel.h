@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The kernel as a worker sees it: the functions of io/ring.h and io/socket.h, in memory. A test
+ * The kernel as a worker sees it: the functions of io/ring.h, io/socket.h and io/parking.h, in memory. A test
  * that links this file brings their definitions along, so that none is taken from lb4/io.
  *
- * Each socket has a peer, which the test plays. Byte i of what the peer of socket `fd` writes is
- * fake_byte(fd, i): nothing is stored, and every byte that the splicer sends is still compared with
+ * Each socket has a peer, which the test plays. Byte i of what the peer of socket `id` writes is
+ * fake_byte(id, i): nothing is stored, and every byte that the splicer sends is still compared with
  * what the other side's peer wrote at that place.
  *
  * Every call is held to the contract; the test fails at the first breach:
  * - an operation is started on an open, connected socket only; no two pending ones share a token
- * - no descriptor is closed under a pending operation, each is closed once
+ * - no descriptor is closed under a pending operation, each is closed once; no socket is parked before
+ *   its operations have been submitted
  * - a receive buffer is returned once, and not while a send reads from it
  * - socket_send() comes before any byte, and is kept for the test to look at
  * - bytes arrive in order, once, and only from the socket's partner; a client that heard from one
@@ -38,15 +39,18 @@ enum fake_kind {
 };
 
 struct fake_socket {
-	int fd;
+	int fd; /* the present one; -1 while it is parked */
+	int id; /* never changes */
 	bool listening;
-	unsigned n_arrived; /* clients that wait to be accepted */
-	bool ours;	    /* made by socket_new() */
-	int outcome;	    /* of a connect: 0, -errno or FAKE_HANG */
-	bool connected;	    /* and so may be received from and sent to */
-	bool closed;	    /* by the splicer … */
-	bool reset;	    /* … with RST */
-	unsigned n_ops;	    /* pending operations, completions not yet taken included */
+	unsigned n_arrived;    /* clients that wait to be accepted */
+	bool ours;	       /* made by socket_new() */
+	int outcome;	       /* of a connect: 0, -errno or FAKE_HANG */
+	bool connected;	       /* and so may be received from and sent to */
+	bool placed;	       /* in a place of the parking */
+	bool closed;	       /* by the splicer … */
+	bool reset;	       /* … with RST */
+	unsigned n_ops;	       /* pending operations, completions not yet taken included */
+	uint64_t last_started; /* the number of its last operation */
 	bool busy[FAKE_KINDS];
 	int inject[FAKE_KINDS]; /* the next operation of the kind completes with this, if not 0 */
 	struct address peer;
@@ -84,11 +88,14 @@ enum fake_race {
 };
 
 struct fake_kernel {
-	struct fake_socket **sockets; /* by descriptor */
-	size_t n_sockets, n_allocated, n_open;
+	struct fake_socket **sockets; /* by id */
+	struct fake_socket **by_fd;   /* whose each descriptor is, or was */
+	size_t n_sockets, n_open, n_fds;
+	size_t n_parked;     /* sockets without a descriptor */
 	struct list pending; /* operations, in the order they were started */
 	struct list posted;  /* completions nobody took yet */
 	size_t n_pending;
+	uint64_t n_started, n_submitted; /* operations, ever */
 	struct fake_buffer {
 		uint8_t *data; /* NULL: not handed out */
 		size_t size;
@@ -97,8 +104,9 @@ struct fake_kernel {
 	uint32_t n_filled;	   /* belong to completions nobody took yet */
 
 	/* What the test may set. */
-	size_t sockets_max; /* past it socket_new() is refused … */
+	size_t sockets_max; /* past so many descriptors none can be had; socket_new() fails … */
 	int new_error;	    /* … with this, -EMFILE at first */
+	int park_error;	    /* of parking_enter() */
 	int tune_error;	    /* of the next socket_tune() of a socket of ours */
 	int client_error;   /* of the next socket_peer(), socket_local() or tune of a client's */
 	int bind_error;	    /* of the next socket_bind_source() */
@@ -122,11 +130,14 @@ void fake_close(void);
 
 uint32_t fake_random(uint32_t below);
 bool fake_chance(unsigned percent);
-uint8_t fake_byte(int fd, uint64_t offset);
+uint8_t fake_byte(int id, uint64_t offset);
+
+/* Descriptors that are open. */
+size_t fake_n_fds(void);
 
 /* Any socket there ever was, the splicer's and clients', closed ones too; NULL past the last. */
 struct fake_socket *fake_socket_at(size_t i);
-struct fake_socket *fake_socket_of(int fd);
+struct fake_socket *fake_socket_of(int fd); /* also when it has another descriptor by now */
 
 /* An accepted socket of a client at `peer`. */
 struct fake_socket *fake_client(const struct address *peer);

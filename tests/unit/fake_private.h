@@ -16,3 +16,13 @@ struct fake_socket *fake_arrive(struct fake_socket *listener);
 
 /* The open socket with this descriptor. */
 struct fake_socket *fake_find(int fd);
+
+/* Gives the socket a new descriptor, or takes the one it has. */
+void fake_give_fd(struct fake_socket *s);
+void fake_take_fd(struct fake_socket *s);
+
+/* Its last descriptor or place is gone. */
+void fake_end(struct fake_socket *s, bool reset);
+
+/* Whether an operation of the socket was begun, but not submitted. */
+bool fake_is_queued(const struct fake_socket *s);

@@ -51,6 +51,7 @@ static struct fake_op *op_start(enum fake_kind kind, int fd, uint64_t token)
 	*op = (struct fake_op){.kind = kind, .socket = s, .token = token};
 	s->busy[kind] = true;
 	s->n_ops++;
+	s->last_started = ++fake.n_started;
 	fake.n_pending++;
 	list_append(&fake.pending, &op->node);
 	return op;
@@ -214,7 +215,7 @@ static bool run_receive(struct fake_op *op)
 
 static uint8_t peer_byte(const struct fake_socket *s, uint64_t offset)
 {
-	return offset < s->n_first ? s->first[offset] : fake_byte(s->fd, offset);
+	return offset < s->n_first ? s->first[offset] : fake_byte(s->id, offset);
 }
 
 /* Takes over `n` bytes, which have to be the partner's next. */
@@ -374,10 +375,25 @@ static void run_in_chaos(void)
 	free(ops);
 }
 
+bool fake_is_queued(const struct fake_socket *s)
+{
+	return s->last_started > fake.n_submitted;
+}
+
+int ring_submit(struct ring *r)
+{
+	(void)r;
+	if (fake.chaos && fake_chance(5))
+		return -EAGAIN;
+	fake.n_submitted = fake.n_started;
+	return 0;
+}
+
 int ring_wait(struct ring *r, nsec_t deadline)
 {
 	(void)r;
 	(void)deadline;
+	fake.n_submitted = fake.n_started;
 	if (fake.chaos)
 		run_in_chaos();
 	else if (fake.newest_first)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "bench.h"
+#include "parking.h"
 #include "socket.h"
 #include "worker_private.h"
 
@@ -140,6 +141,7 @@ static int teardown(void **state)
 	assert_int_equal(stage->limit.active, 0);
 	assert_int_equal(counter_read(stage->bench->service->counters[1].active), 0);
 	splicer_deinit(&w->splicer);
+	parking_free(w->parking);
 	slots_deinit(&w->listeners);
 	mailbox_deinit(&stage->reports);
 	free(w);
@@ -338,6 +340,43 @@ static void nobody_is_let_in_without_a_service(void **state)
 	assert_true(stage->socket->closed);
 }
 
+/*
+ * More connections than there are descriptors for: those established are parked, and while those
+ * that connect hold them all, accepting pauses.
+ */
+static void connecting_ones_hold_descriptors(void **state)
+{
+	enum { MANY = 200 };
+	struct stage *stage = *state;
+	struct worker *w = stage->worker;
+	const struct fake_socket *s;
+
+	w->parking = parking_new(N_SLOTS);
+	splicer_allow_parking(&w->splicer, w->parking, 4);
+	stage->limit.park_above = 4;
+	stage->limit.awake_max = 8;
+	stage->socket->n_arrived = MANY;
+	settle(stage);
+	assert_int_equal(active(stage), MANY);
+	assert_int_equal(splicer_awake(&w->splicer), 4);
+	assert_true(fake_n_fds() <= 1 + 2 * 4);
+
+	stage->bench->outcome[0] = FAKE_HANG;
+	stage->socket->n_arrived = MANY;
+	settle(stage);
+	assert_int_equal(splicer_awake(&w->splicer), 8);
+	assert_int_equal(w->paused, true);
+
+	stage->bench->outcome[0] = 0;
+	for (size_t i = 0; (s = fake_socket_at(i)); i++)
+		if (s->outcome == FAKE_HANG)
+			fake_socket_at(i)->outcome = 0;
+	pass(stage, NSEC_PER_SEC);
+	assert_int_equal(active(stage), 2 * MANY);
+	assert_int_equal(splicer_awake(&w->splicer), 4);
+	assert_int_equal(bench_ended(stage->bench, END_RESOURCES), 0);
+}
+
 static void slots_run_out(void **state)
 {
 	struct stage *stage = *state;
@@ -375,6 +414,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(aborted_clients_do_not_pause, setup, teardown),
 		cmocka_unit_test_setup_teardown(nobody_is_let_in_without_a_service, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(connecting_ones_hold_descriptors, setup, teardown),
 		cmocka_unit_test_setup_teardown(slots_run_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_closed_listener_serves_its_queue, setup,
 						teardown),

@@ -69,15 +69,21 @@ static void shows_columns(void **state)
 static void shows_status(void **state)
 {
 	struct fixture *f = *state;
-	char first[128];
+	char first[256];
+	int used;
 
 	assert_run(f, "status", 0);
-	snprintf(first, sizeof(first), "lb4 %s, pid %d, up 3h12m, workers 2\n", LB4_VERSION,
-		 getpid());
+	assert_part(f->out, "descriptors  ");
+	used = atoi(strstr(f->out, "descriptors  ") + 13);
+	assert_true(used > 3 && used < 1024);
+	snprintf(first, sizeof(first),
+		 "lb4 %s, pid %d, up 3h12m, workers 2\n"
+		 "config       /etc/lb4/lb4.yaml\n"
+		 "connections  4 of 1000, 2 parked\n"
+		 "descriptors  %d of 1024\n",
+		 LB4_VERSION, getpid(), used);
 	assert_memory_equal(f->out, first, strlen(first));
-	assert_string_equal(f->out + strlen(first), "config       /etc/lb4/lb4.yaml\n"
-						    "connections  4 of 1000\n"
-						    "services     2 of 2 up\n"
+	assert_string_equal(f->out + strlen(first), "services     2 of 2 up\n"
 						    "backends     2 of 4 up\n"
 						    "brake        more have failed than max_eject "
 						    "allows: cache\n"

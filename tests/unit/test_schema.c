@@ -20,19 +20,12 @@ static const struct {
 	const struct section *section;
 	const char *heading;
 } headings[] = {
-	{&schema_file, ".Ss The file\n"},
-	{&schema_admin, ".Ss admin\n"},
-	{&schema_log, ".Ss log\n"},
-	{&schema_service, ".Ss Services\n"},
-	{&schema_backend, ".Ss Backends\n"},
-	{&schema_hash, ".Ss hash\n"},
-	{&schema_source, ".Ss source\n"},
-	{&schema_check, ".Ss check\n"},
-	{&schema_passive, ".Ss passive\n"},
-	{&schema_keepalive, ".Ss keepalive\n"},
+	{&schema_file, ".Ss The file\n"},     {&schema_admin, ".Ss admin\n"},
+	{&schema_log, ".Ss log\n"},	      {&schema_service, ".Ss Services\n"},
+	{&schema_backend, ".Ss Backends\n"},  {&schema_hash, ".Ss hash\n"},
+	{&schema_source, ".Ss source\n"},     {&schema_check, ".Ss check\n"},
+	{&schema_passive, ".Ss passive\n"},   {&schema_keepalive, ".Ss keepalive\n"},
 	{&schema_proxy_in, ".Ss proxy_in\n"},
-	{&schema_hello, ".Ss hello\n"},
-	{&schema_tls_route, ".Ss tls_routes\n"},
 };
 
 static void table_agrees_with_itself(void **state)
@@ -163,8 +156,7 @@ static bool entry_agrees(const struct setting *s, const char *entry)
 	if (s->default_text)
 		snprintf(text, sizeof(text), "\nDefault: %s.\n", s->default_text);
 	else
-		snprintf(text, sizeof(text), "%s",
-			 s->required && !s->perhaps ? "\nRequired.\n" : "");
+		snprintf(text, sizeof(text), "%s", s->required ? "\nRequired.\n" : "");
 	good &= holds(entry, s->key, text);
 	if (!s->default_text && strstr(entry, "Default:"))
 		good = holds(entry, s->key, "no default");
@@ -257,9 +249,9 @@ static void manual_example_parses(void **state)
 static void example_is_complete(void **state)
 {
 	static const struct section *const sections[] = {
-		&schema_file,	  &schema_admin,   &schema_log,	      &schema_service,
-		&schema_source,	  &schema_passive, &schema_keepalive, &schema_backend,
-		&schema_proxy_in, &schema_hello,   &schema_tls_route,
+		&schema_file,	   &schema_admin,   &schema_log,
+		&schema_service,   &schema_source,  &schema_passive,
+		&schema_keepalive, &schema_backend, &schema_proxy_in,
 	};
 	size_t size;
 	char *example = read_file(EXAMPLE, &size);
@@ -272,7 +264,7 @@ static void example_is_complete(void **state)
 
 			snprintf(key, sizeof(key), "%s: ", s->key);
 			if (s->type == SETTING_SECTION || s->type == SETTING_SERVICES ||
-			    s->type == SETTING_BACKENDS || s->type == SETTING_ROUTES)
+			    s->type == SETTING_BACKENDS)
 				key[strlen(s->key) + 1] = '\0';
 			if (!strstr(example, key))
 				fail_msg("etc/lb4.yaml does not show %s", s->key);

@@ -2,7 +2,7 @@
 /*
  * Many connections at once on a fake kernel in chaos: operations complete in any order and late,
  * cancels lose races, peers write, stop reading, close, reset and vanish, backends refuse, hang and
- * leave, descriptors and buffers run out, time passes. The kernel and the bench check every step;
+ * leave, descriptors and buffers run out, connections are parked, time passes. The kernel and the bench check every step;
  * here it is checked that everything ends, for none but the reasons that its storm can bring.
  *
  * LB4_STORM_SEED=N repeats a storm, LB4_STORM_RUNS=N asks for more of them, LB4_STORM=PATTERN runs
@@ -186,7 +186,7 @@ static void accept_one(struct bench *b)
 {
 	struct fake_socket *client;
 
-	if (!snapshot_find(b->splicer.snapshot, b->service) || fake.n_open >= fake.sockets_max ||
+	if (!snapshot_find(b->splicer.snapshot, b->service) || fake_n_fds() >= fake.sockets_max ||
 	    (!storm->shortages && splicer_active(&b->splicer) == N_SLOTS))
 		return;
 	client = bench_client(b, fake_random(BENCH_BACKENDS));
@@ -206,6 +206,12 @@ static void list_some(struct bench *b)
 	}
 }
 
+/* In half of the storms there are descriptors for a few connections only. */
+static bool is_crowded(void)
+{
+	return seed % 2;
+}
+
 static void something_happens(struct bench *b)
 {
 	struct fake_socket *s = any_socket();
@@ -219,9 +225,11 @@ static void something_happens(struct bench *b)
 	if (storm->operators && fake_chance(2))
 		operator_acts(b);
 	if (storm->shortages && fake_chance(5))
-		fake.sockets_max = fake.n_open + fake_random(fake_chance(50) ? 6 : 40);
+		fake.sockets_max = fake_n_fds() + fake_random(fake_chance(50) ? 6 : 40);
 	if (storm->shortages && storm->deaths && fake_chance(1))
 		fake.tune_error = -ENOPROTOOPT;
+	if (is_crowded() && fake_chance(5))
+		bench_park(b, fake_random(N_SLOTS / 2));
 	if (fake_chance(1))
 		list_some(b);
 	if (fake_chance(60))

@@ -54,6 +54,21 @@ static void print_trouble(const struct lbctl *l, json_t *trouble)
 			       colour_end(COLOUR_DOUBT, l->colours));
 }
 
+/* How full lb4 is: connections, and the descriptors that those not parked take. */
+static void print_connections(const json_t *a)
+{
+	const json_t *descriptors = json_object_get(a, "descriptors");
+
+	printf("%-13s%" PRIu64 " of %" PRIu64, "connections", number_at(a, "active"),
+	       number_at(a, "max_connections"));
+	if (number_at(a, "parked"))
+		printf(", %" PRIu64 " parked", number_at(a, "parked"));
+	putchar('\n');
+	if (given_at(descriptors, "used"))
+		printf("%-13s%" PRIu64 " of %" PRIu64 "\n", "descriptors",
+		       number_at(descriptors, "used"), number_at(descriptors, "limit"));
+}
+
 int show_status(struct lbctl *l)
 {
 	_cleanup_(json_decrefp) json_t *a = NULL;
@@ -68,8 +83,8 @@ int show_status(struct lbctl *l)
 	printf("%-13s%s", "config", given_at(a, "config") ? text_at(a, "config") : "none");
 	if (number_at(a, "drift"))
 		printf(" (backends changed at run time: %" PRIu64 ")", number_at(a, "drift"));
-	printf("\n%-13s%" PRIu64 " of %" PRIu64 "\n", "connections", number_at(a, "active"),
-	       number_at(a, "max_connections"));
+	putchar('\n');
+	print_connections(a);
 	print_up(l, "services", json_object_get(a, "services"));
 	print_up(l, "backends", json_object_get(a, "backends"));
 	print_brakes(l, json_object_get(a, "brake"));
@@ -102,9 +117,7 @@ static void add_service(struct columns *c, const json_t *s)
 	const json_t *counts = json_object_get(s, "backends");
 	uint64_t up = number_at(counts, "up"), total = number_at(counts, "total");
 	bool brake = true_at(s, "brake"), rebuilt = true_at(s, "rebuilt");
-	bool nobody = number_at(counts, "eligible") == 0 && total > 0;
-	size_t n_routes = json_array_size(json_object_get(s, "tls_routes"));
-	char routes[48] = "";
+	bool nobody = number_at(counts, "eligible") == 0;
 	char in[UNITS_TEXT_MAX], out[UNITS_TEXT_MAX];
 
 	columns_add(c, COLOUR_NONE, "%s", text_at(s, "name"));
@@ -116,13 +129,9 @@ static void add_service(struct columns *c, const json_t *s)
 	columns_add(c, COLOUR_NONE, "%" PRIu64, number_at(s, "retries"));
 	columns_add(c, COLOUR_NONE, "%s", print_bytes(number_at(s, "bytes_in"), in));
 	columns_add(c, COLOUR_NONE, "%s", print_bytes(number_at(s, "bytes_out"), out));
-	if (n_routes)
-		snprintf(routes, sizeof(routes), "%s%zu route%s",
-			 nobody || brake || rebuilt ? ", " : "", n_routes, n_routes > 1 ? "s" : "");
-	columns_add(c, brake || nobody ? COLOUR_BAD : COLOUR_DOUBT, "%s%s%s%s%s%s",
+	columns_add(c, brake || nobody ? COLOUR_BAD : COLOUR_DOUBT, "%s%s%s%s%s",
 		    nobody ? "nobody eligible" : "", nobody && (brake || rebuilt) ? ", " : "",
-		    brake ? "brake" : "", brake && rebuilt ? ", " : "", rebuilt ? "rebuilt" : "",
-		    routes);
+		    brake ? "brake" : "", brake && rebuilt ? ", " : "", rebuilt ? "rebuilt" : "");
 }
 
 static void print_members(json_t *object, int depth)
@@ -161,46 +170,8 @@ static void print_ended(json_t *ended)
 	}
 }
 
-/* "a.example.org, b.example.org", or "any" */
-static void add_texts(struct columns *c, const json_t *list)
-{
-	char buffer[1024] = "any";
-	const json_t *text;
-	size_t i, n = 0;
-
-	json_array_foreach(list, i, text)
-		if (n < sizeof(buffer))
-			n += (size_t)snprintf(buffer + n, sizeof(buffer) - n, "%s%s", i ? ", " : "",
-					      json_string_value(text));
-	columns_add(c, COLOUR_NONE, "%s%s", buffer, n >= sizeof(buffer) ? "…" : "");
-}
-
-static void print_routes(const struct lbctl *l, const json_t *s)
-{
-	static const struct column columns[] = {{"ROUTE", true}, {"SNI"}, {"ALPN"}, {"SERVICE"}};
-	const json_t *list = json_object_get(s, "tls_routes"), *route;
-	struct columns *c;
-	size_t i;
-
-	if (json_array_size(list) == 0)
-		return;
-	printf("hello:\n");
-	print_members(json_object_get(s, "hello"), 1);
-	printf("routed %" PRIu64 " of %" PRIu64 " accepted:\n", number_at(s, "routed"),
-	       number_at(s, "accepted"));
-	c = columns_new(columns, N(columns), l->colours);
-	json_array_foreach(list, i, route) {
-		columns_add(c, COLOUR_NONE, "%zu", i + 1);
-		add_texts(c, json_object_get(route, "sni"));
-		add_texts(c, json_object_get(route, "alpn"));
-		columns_add(c, COLOUR_NONE, "%s", text_at(route, "service"));
-	}
-	columns_print(c, stdout);
-	columns_free(c);
-}
-
 /* One service in full. */
-static void print_service(const struct lbctl *l, const json_t *s)
+static void print_service(const json_t *s)
 {
 	const json_t *listen = json_object_get(s, "listen"), *address;
 	size_t i;
@@ -208,7 +179,6 @@ static void print_service(const struct lbctl *l, const json_t *s)
 	fputs("\nlisten:\n", stdout);
 	json_array_foreach(listen, i, address)
 		printf("  %s\n", json_string_value(address));
-	print_routes(l, s);
 	puts("settings:");
 	print_members(json_object_get(s, "settings"), 1);
 	puts("check:");
@@ -239,7 +209,7 @@ int show_services(struct lbctl *l)
 	columns_print(c, stdout);
 	columns_free(c);
 	if (l->arguments[0] && json_array_size(list) == 1)
-		print_service(l, json_array_get(list, 0));
+		print_service(json_array_get(list, 0));
 	return r;
 }
 
