@@ -5,6 +5,7 @@
 int serve_main(int argc, char **argv);
 int short_main(int argc, char **argv);
 int stream_main(int argc, char **argv);
+int crowd_main(int argc, char **argv);
 int hammer_main(int argc, char **argv);
 int stall_main(int argc, char **argv);
 int notify_main(int argc, char **argv);

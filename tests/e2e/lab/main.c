@@ -30,6 +30,9 @@ static const struct {
 	 "--to A --count N pull|push|idle: peers that do not read; until "
 	 "SIGTERM"},
 	{"notify", notify_main, "PATH: a service manager's socket; prints what it is told"},
+	{"crowd", crowd_main,
+	 "--to A --count N [--from A…]: connections that are idle but for orders on standard "
+	 "input"},
 	{"talk", talk_main,
 	 "[--from A] [--within T] ADDRESS STEP…: one scripted connection; "
 	 "send=TEXT fill=N recv=TEXT name take=N fin rst eof reset end "
