@@ -26,6 +26,8 @@
 #define CHECK_PAYLOAD_MAX   4096
 #define CHECK_ARGUMENTS_MAX 64 /* of a program, its path included */
 
+struct prefix_list;
+
 enum check_kind {
 	CHECK_NONE,
 	CHECK_TCP,	   /* the handshake completes */
@@ -94,6 +96,15 @@ enum fail_mode {
 	FAIL_CLOSED, /* they are ejected all the same; with none left clients are reset */
 };
 
+/* What a service lets in; 0: no such limit. */
+struct limits_config {
+	uint32_t connections;	     /* at a time */
+	uint32_t rate;		     /* new ones a second */
+	uint32_t source_connections; /* of one source at a time */
+	uint32_t source_rate;
+	uint8_t source_ipv4, source_ipv6; /* bits that make a source; default 32 and 64 */
+};
+
 struct service_settings {
 	enum hash_kind hash;
 	uint8_t mask_ipv4, mask_ipv6; /* prefix lengths for HASH_SOURCE; default 32 and 128 */
@@ -102,6 +113,10 @@ struct service_settings {
 	unsigned max_eject_percent; /* default 50 */
 	enum fail_mode fail;
 	struct passive_config passive;
+	struct limits_config limits;
+	uint32_t
+		queue_length; /* connections that may wait for a full backend; 0: none; default 0 */
+	nsec_t queue_timeout; /* … and for how long; default 5s */
 
 	nsec_t connect_timeout;	    /* of one try; at most connect_budget; default 1s */
 	nsec_t connect_budget;	    /* of all tries; default 5s */
@@ -131,7 +146,8 @@ struct service_settings {
 struct backend_config {
 	char *name;
 	struct address address;
-	uint32_t weight; /* 0 .. WEIGHT_MAX; 0 takes no new connections; default 1 */
+	uint32_t weight;	  /* 0 .. WEIGHT_MAX; 0 takes no new connections; default 1 */
+	uint32_t max_connections; /* 0, the default: any number */
 };
 
 struct service_config {
@@ -139,6 +155,7 @@ struct service_config {
 	struct address *listen;
 	size_t n_listen;
 	struct service_settings settings;
+	struct prefix_list *allow, *deny; /* who may connect; NULL: no such list */
 	struct check_config check;
 	struct backend_config *backends; /* in the order of the file */
 	size_t n_backends;
@@ -155,6 +172,7 @@ struct config {
 	unsigned workers;	  /* 0: one per CPU of the affinity mask */
 	uint64_t seed;		  /* default 0x1b4: equal files give equal tables everywhere */
 	uint32_t max_connections; /* 0: as many as RLIMIT_NOFILE carries */
+	uint64_t max_memory;	  /* bytes that clients may make lb4 hold; 0, the default: any */
 	nsec_t stop_timeout;	  /* what SIGTERM lets connections take to finish; default 30s */
 	enum log_level log_level;
 	enum log_connections log_connections; /* default all */

@@ -32,6 +32,21 @@ const struct end_reason_info end_reasons[END_REASONS] = {
 	[END_STOPPED] = {"stopped", PARTY_LB4, "lb4 stopped and the stop timeout was over"},
 	[END_RESOURCES] = {"resources", PARTY_LB4, "descriptors, slots or memory ran out"},
 	[END_INTERNAL] = {"internal", PARTY_LB4, "an operation failed that should not fail"},
+	[END_DENIED] = {"denied", PARTY_LB4, "allow or deny keeps the client's address out", true},
+	[END_SERVICE_LIMIT] = {"service-limit", PARTY_LB4,
+			       "the service had limits: connections of them", true},
+	[END_SERVICE_RATE] = {"service-rate", PARTY_LB4,
+			      "the service had limits: rate of new ones within a second", true},
+	[END_SOURCE_LIMIT] = {"source-limit", PARTY_LB4,
+			      "the client's source had limits: source: connections of them", true},
+	[END_SOURCE_RATE] = {"source-rate", PARTY_LB4,
+			     "the client's source had opened limits: source: rate within a second",
+			     true},
+	[END_QUEUE_FULL] =
+		{"queue-full", PARTY_LB4,
+		 "every eligible backend had its max_connections, and the queue was full", true},
+	[END_QUEUE_TIMEOUT] = {"queue-timeout", PARTY_LB4,
+			       "no backend had room for it within the timeout of queue", true},
 };
 
 static const char *const parties[] = {

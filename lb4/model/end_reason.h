@@ -26,6 +26,13 @@ enum end_reason {
 	END_STOPPED,	   /* lb4 stopped, and its stop timeout was over */
 	END_RESOURCES,	   /* no descriptor, slot or memory */
 	END_INTERNAL,	   /* an operation failed in a way that should not happen */
+	END_DENIED,	   /* the client's address is not allowed */
+	END_SERVICE_LIMIT, /* limits of the service and of the client's source */
+	END_SERVICE_RATE,
+	END_SOURCE_LIMIT,
+	END_SOURCE_RATE,
+	END_QUEUE_FULL, /* every backend had as many connections as it may, and nobody may wait */
+	END_QUEUE_TIMEOUT, /* … and the client has waited as long as it may */
 	END_REASONS,
 };
 
@@ -41,6 +48,7 @@ struct end_reason_info {
 	const char *name; /* "client-reset" */
 	enum end_party party;
 	const char *meaning; /* one sentence for the manual page and lbctl */
+	bool refusal;	     /* by a limit: may come in floods, and its lines are limited */
 };
 
 extern const struct end_reason_info end_reasons[END_REASONS];

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "access.h"
 #include "snapshot.h"
+#include "source_table.h"
 
 static void copy_name(char *to, const char *from)
 {
@@ -53,9 +56,18 @@ struct service *service_ref(struct service *s)
 
 struct service *service_unref(struct service *s)
 {
-	if (s && last_ref(&s->refs))
-		free(s);
+	if (!s || !last_ref(&s->refs))
+		return NULL;
+	source_table_free(s->sources);
+	free(s);
 	return NULL;
+}
+
+int service_track_sources(struct service *s, uint32_t n_entries, uint64_t secret)
+{
+	if (!s->sources)
+		s->sources = source_table_new(n_entries, secret);
+	return s->sources ? 0 : -ENOMEM;
 }
 
 struct backend *backend_new(const char *service_name, const char *name,
@@ -144,6 +156,8 @@ struct snapshot *snapshot_unref(struct snapshot *s)
 		for (size_t j = 0; j < service->n_backends; j++)
 			backend_unref(service->backends[j]);
 		free(service->backends);
+		free(service->backend_max);
+		access_unref(service->access);
 		pool_table_unref(service->table);
 		service_settings_unref(&service->settings);
 		service_unref(service->service);

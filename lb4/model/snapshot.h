@@ -18,6 +18,9 @@
 #include "lb4_hash.h"
 #include "pool.h"
 
+struct access;
+struct source_table;
+
 /* Counters of one worker; it alone writes them (relaxed), anyone reads. */
 struct backend_counters {
 	_Atomic uint64_t connections;	   /* connects begun */
@@ -52,6 +55,12 @@ struct service {
 	_Atomic uint32_t refs;
 	unsigned n_workers;
 	char name[NAME_LENGTH_MAX + 1];
+	/* Made by main before the first snapshot that limits sources, and then there for good. */
+	struct source_table *sources;
+	/* Of all workers together, for limits: */
+	_Atomic uint32_t in_use __attribute__((aligned(64))); /* connections admitted */
+	_Atomic nsec_t rate_due;			      /* of rate.h */
+	_Atomic uint32_t n_queued;	    /* connections that wait for a full backend */
 	struct service_counters counters[]; /* one a worker */
 };
 
@@ -70,6 +79,9 @@ struct backend {
 struct service *service_new(const char *name, unsigned n_workers);
 struct service *service_ref(struct service *s);
 struct service *service_unref(struct service *s);
+
+/* Sees to it that sources can be told apart, at least `n_entries` of them. -ENOMEM. */
+int service_track_sources(struct service *s, uint32_t n_entries, uint64_t secret);
 struct backend *backend_new(const char *service_name, const char *name,
 			    const struct address *address, unsigned n_workers);
 struct backend *backend_ref(struct backend *b);
@@ -84,7 +96,9 @@ struct snapshot_service {
 	struct service_settings settings;
 	struct lb4_hash_key key;
 	struct pool_table *table;
+	struct access *access;	   /* who may connect; NULL: everybody */
 	struct backend **backends; /* table entries are indices into this */
+	uint32_t *backend_max;	   /* of each, connections at a time, 0: any; NULL: none has one */
 	size_t n_backends;
 };
 
