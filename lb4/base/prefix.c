@@ -97,6 +97,15 @@ bool prefix_equal(const struct prefix *a, const struct prefix *b)
 	return a->family == b->family && a->bits == b->bits && !memcmp(a->ip, b->ip, sizeof(a->ip));
 }
 
+int prefix_compare(const struct prefix *a, const struct prefix *b)
+{
+	if (a->family != b->family)
+		return a->family < b->family ? -1 : 1;
+	if (a->bits != b->bits)
+		return a->bits < b->bits ? -1 : 1;
+	return memcmp(a->ip, b->ip, sizeof(a->ip));
+}
+
 bool prefix_contains(const struct prefix *p, const struct address *a)
 {
 	uint8_t masked[16];

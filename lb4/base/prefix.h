@@ -28,6 +28,9 @@ char *prefix_print(const struct prefix *p, char *buffer);
 
 bool prefix_equal(const struct prefix *a, const struct prefix *b);
 
+/* An order in which equal ones meet. */
+int prefix_compare(const struct prefix *a, const struct prefix *b);
+
 /* Whether `a` lies in it; addresses of the other family never do. */
 bool prefix_contains(const struct prefix *p, const struct address *a);
 

@@ -22,21 +22,49 @@ static const struct {
 };
 #define N_UNITS (sizeof(units) / sizeof(units[0]))
 
-int text_parse_duration(const char *text, nsec_t *ret, const char **ret_why)
+static const struct {
+	const char *name, *long_name;
+	uint64_t bytes;
+} size_units[] = {
+	/* Largest first, for printing. */
+	{"T", "TiB", 1ULL << 40},
+	{"G", "GiB", 1ULL << 30},
+	{"M", "MiB", 1ULL << 20},
+	{"K", "KiB", 1ULL << 10},
+	{"", "B", 1},
+};
+#define N_SIZE_UNITS (sizeof(size_units) / sizeof(size_units[0]))
+
+/* The number that `text` begins with; *ret_end is what follows it. */
+static int parse_digits(const char *text, const char **ret_end, uint64_t *ret, const char **ret_why)
 {
 	const char *p = text;
-	nsec_t value = 0;
+	uint64_t value = 0;
 
-	*ret_why = "expected a whole number and a unit (ns us ms s m h d), such as 250ms or 2s";
 	if (*p < '0' || *p > '9')
 		return -EINVAL;
 	for (; *p >= '0' && *p <= '9'; p++) {
-		if (__builtin_mul_overflow(value, (nsec_t)10, &value) ||
-		    __builtin_add_overflow(value, (nsec_t)(*p - '0'), &value)) {
+		if (__builtin_mul_overflow(value, (uint64_t)10, &value) ||
+		    __builtin_add_overflow(value, (uint64_t)(*p - '0'), &value)) {
 			*ret_why = "the number is too large";
 			return -ERANGE;
 		}
 	}
+	*ret_end = p;
+	*ret = value;
+	return 0;
+}
+
+int text_parse_duration(const char *text, nsec_t *ret, const char **ret_why)
+{
+	const char *p;
+	nsec_t value;
+	int r;
+
+	*ret_why = "expected a whole number and a unit (ns us ms s m h d), such as 250ms or 2s";
+	r = parse_digits(text, &p, &value, ret_why);
+	if (r < 0)
+		return r;
 	if (!*p) {
 		if (value != 0) {
 			*ret_why = "the unit is missing (ns us ms s m h d), such as 250ms or 2s";
@@ -58,6 +86,42 @@ int text_parse_duration(const char *text, nsec_t *ret, const char **ret_why)
 		return 0;
 	}
 	return -EINVAL;
+}
+
+int text_parse_size(const char *text, uint64_t *ret, const char **ret_why)
+{
+	const char *p;
+	uint64_t value;
+	int r;
+
+	*ret_why = "expected a whole number and a unit (K M G T), such as 512M or 2G";
+	r = parse_digits(text, &p, &value, ret_why);
+	if (r < 0)
+		return r;
+	if (!*p && value != 0) {
+		*ret_why = "the unit is missing (K M G T), such as 512M or 2G";
+		return -EINVAL;
+	}
+	for (size_t i = 0; i < N_SIZE_UNITS; i++) {
+		if (strcmp(p, size_units[i].name) && strcmp(p, size_units[i].long_name))
+			continue;
+		if (__builtin_mul_overflow(value, size_units[i].bytes, ret)) {
+			*ret_why = "the size is too large";
+			return -ERANGE;
+		}
+		return 0;
+	}
+	return -EINVAL;
+}
+
+char *text_print_size(uint64_t value, char *buffer, size_t size)
+{
+	size_t i = 0;
+
+	while (value % size_units[i].bytes || (value == 0 && size_units[i].bytes > 1))
+		i++;
+	snprintf(buffer, size, "%" PRIu64 "%s", value / size_units[i].bytes, size_units[i].name);
+	return buffer;
 }
 
 char *text_print_duration(nsec_t value, char *buffer, size_t size)

@@ -23,6 +23,15 @@ char *text_print_duration(nsec_t value, char *buffer, size_t size);
 /* Writes a time of the wall clock as RFC 3339 has it, in UTC, to the millisecond. Returns `buffer`. */
 char *text_print_time(nsec_t wall, char buffer[TEXT_TIME_MAX]);
 
+/*
+ * Reads a size in bytes: a whole number and one of K M G T, or KiB MiB GiB TiB, which are the same
+ * ("512M", "2GiB"); "0" needs no unit. As text_parse_duration().
+ */
+int text_parse_size(const char *text, uint64_t *ret, const char **ret_why);
+
+/* Writes the shortest exact text, such as "1536K" or "2G". Returns `buffer`. */
+char *text_print_size(uint64_t value, char *buffer, size_t size);
+
 /* Reads a whole number, decimal or 0x-hexadecimal. 0, -EINVAL, or -ERANGE above `max`. */
 int text_parse_unsigned(const char *text, uint64_t max, uint64_t *ret);
 

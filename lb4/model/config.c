@@ -5,6 +5,7 @@
 
 #include "config_read.h"
 #include "config_value.h"
+#include "prefix_list.h"
 #include "text.h"
 
 bool section_defaults(const struct section *section, void *target)
@@ -50,6 +51,8 @@ struct service_settings service_settings_ref(const struct service_settings *s)
 {
 	prefix_list_ref(s->proxy_from);
 	prefix_list_ref(s->source_addresses);
+	prefix_list_ref(s->allow);
+	prefix_list_ref(s->deny);
 	return *s;
 }
 
@@ -57,6 +60,8 @@ void service_settings_unref(struct service_settings *s)
 {
 	prefix_list_unref(s->proxy_from);
 	prefix_list_unref(s->source_addresses);
+	prefix_list_unref(s->allow);
+	prefix_list_unref(s->deny);
 	*s = (struct service_settings){};
 }
 

@@ -23,10 +23,9 @@
 #define BACKENDS_MAX	    4096 /* of one service; a table entry has 16 bits */
 #define LISTEN_MAX	    64	 /* addresses of one service */
 #define WEIGHT_MAX	    65535
+#define RULES_MAX	    65536 /* prefixes of one allow or deny */
 #define CHECK_PAYLOAD_MAX   4096
 #define CHECK_ARGUMENTS_MAX 64 /* of a program, its path included */
-
-struct prefix_list;
 
 enum check_kind {
 	CHECK_NONE,
@@ -113,6 +112,7 @@ struct service_settings {
 	unsigned max_eject_percent; /* default 50 */
 	enum fail_mode fail;
 	struct passive_config passive;
+	struct prefix_list *allow, *deny; /* who may connect; NULL: no such list */
 	struct limits_config limits;
 	uint32_t
 		queue_length; /* connections that may wait for a full backend; 0: none; default 0 */
@@ -155,7 +155,6 @@ struct service_config {
 	struct address *listen;
 	size_t n_listen;
 	struct service_settings settings;
-	struct prefix_list *allow, *deny; /* who may connect; NULL: no such list */
 	struct check_config check;
 	struct backend_config *backends; /* in the order of the file */
 	size_t n_backends;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cleanup.h"
 #include "config_value.h"
 #include "prefix_list.h"
 #include "text.h"
@@ -120,21 +121,39 @@ static bool read_prefix(const struct setting *s, const struct yaml_node *n, stru
 	return false;
 }
 
+struct read_prefix {
+	const struct prefix *prefix;
+	const struct yaml_node *node;
+};
+
+/* Equal ones meet, in the order of the file. */
+static int compare_read(const void *a, const void *b)
+{
+	const struct read_prefix *x = a, *y = b;
+	int r = prefix_compare(x->prefix, y->prefix);
+
+	return r ? r : x->prefix < y->prefix ? -1 : 1;
+}
+
 /* The same prefix twice is a slip of the pen that hides another. */
-static bool is_new(const struct setting *s, const struct yaml_node *n,
-		   const struct prefix_list *list, size_t i, struct faults *faults)
+static bool are_distinct(const struct setting *s, struct read_prefix *list, size_t n,
+			 struct faults *faults)
 {
 	char quoted[QUOTED_MAX];
+	bool good = true;
 
-	for (size_t j = 0; j < i; j++) {
-		if (!prefix_equal(&list->items[j], &list->items[i]))
+	qsort(list, n, sizeof(list[0]), compare_read);
+	for (size_t i = 1; i < n; i++) {
+		const struct yaml_node *node = list[i].node;
+
+		if (!prefix_equal(list[i - 1].prefix, list[i].prefix))
 			continue;
-		faults_add(faults, n->line, n->column, "%s: %s stands here twice", s->key,
-			   faults_quote(n->text, n->length, quoted));
+		faults_add(faults, node->line, node->column, "%s: %s stands here twice", s->key,
+			   faults_quote(node->text, node->length, quoted));
 		faults_hint(faults, "remove one of them");
-		return false;
+		good = false;
 	}
-	return true;
+	return good;
 }
 
 bool value_read_prefixes(const struct setting *s, const struct yaml_node *n, void *target,
@@ -142,6 +161,7 @@ bool value_read_prefixes(const struct setting *s, const struct yaml_node *n, voi
 {
 	struct field field = s->words ? s->also_into : s->into;
 	struct prefix_list **into = (struct prefix_list **)(void *)((char *)target + field.offset);
+	_cleanup_(freep) struct read_prefix *read = NULL;
 	struct prefix_list *list;
 	bool good = true;
 	size_t i = 0;
@@ -149,19 +169,23 @@ bool value_read_prefixes(const struct setting *s, const struct yaml_node *n, voi
 	if (!is_list(s, n, faults))
 		return false;
 	list = prefix_list_new(count_entries(n));
-	if (!list) {
+	read = calloc(count_entries(n) + 1, sizeof(read[0]));
+	if (!list || !read) {
+		prefix_list_unref(list);
 		faults->no_memory = true;
 		return false;
 	}
 	for_each_entry(entry, n)
 	{
-		if (read_prefix(s, entry, &list->items[i], faults) &&
-		    is_new(s, entry, list, i, faults))
+		if (read_prefix(s, entry, &list->items[i], faults)) {
+			read[i] = (struct read_prefix){&list->items[i], entry};
 			i++;
-		else
+		} else {
 			good = false;
+		}
 	}
 	list->n = i;
+	good &= are_distinct(s, read, i, faults);
 	prefix_list_unref(*into);
 	*into = list;
 	return good;

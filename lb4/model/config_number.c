@@ -136,6 +136,50 @@ bool value_read_duration(const struct setting *s, const struct yaml_node *n, voi
 	return true;
 }
 
+/* Multiples of 1024 under the names they have elsewhere; powers of ten would be a surprise. */
+static void hint_size(const struct yaml_node *n, struct faults *faults)
+{
+	size_t digits = strspn(n->text, "0123456789");
+	const char *unit = n->text + digits;
+	static const char letters[] = "KMGT";
+	const char *letter;
+
+	if (n->text[0] == '-')
+		faults_hint(faults, "it cannot be negative");
+	if (digits == 0 || digits > 20)
+		return;
+	if (*unit == '.')
+		faults_hint(faults, "fractions are not supported; write 1536M for 1.5G");
+	if (!*unit)
+		faults_hint(faults, "did you mean \"%sM\"?", n->text);
+	unit += strspn(unit, " ");
+	letter = *unit ? strchr(letters, toupper((unsigned char)*unit)) : NULL;
+	if (letter && (!unit[1] || !strcasecmp(unit + 1, "b") || !strcasecmp(unit + 1, "ib")))
+		faults_hint(faults, "did you mean \"%.*s%c\"?", (int)digits, n->text, *letter);
+}
+
+bool value_read_size(const struct setting *s, const struct yaml_node *n, void *target,
+		     struct faults *faults)
+{
+	char quoted[QUOTED_MAX];
+	const char *why;
+	uint64_t value;
+	int r = text_parse_size(n->text, &value, &why);
+
+	if (r == -EINVAL) {
+		faults_add(faults, n->line, n->column, "%s: %s: %s", s->key,
+			   faults_quote(n->text, n->length, quoted), why);
+		hint_size(n, faults);
+		return false;
+	}
+	if (r < 0 || !in_range(s, value)) {
+		value_refuse_range(s, n, faults);
+		return false;
+	}
+	field_store(target, s->into, value);
+	return true;
+}
+
 bool value_read_percent(const struct setting *s, const struct yaml_node *n, void *target,
 			struct faults *faults)
 {

@@ -41,6 +41,11 @@ static void append_range(char *buffer, const struct setting *s)
 		       text_print_duration(s->min, least, sizeof(least)),
 		       text_print_duration(s->max, most, sizeof(most)));
 		break;
+	case SETTING_SIZE:
+		append(buffer, "a size from %s to %s",
+		       text_print_size(s->min, least, sizeof(least)),
+		       text_print_size(s->max, most, sizeof(most)));
+		break;
 	case SETTING_PERCENT:
 		append(buffer, "a percentage from %" PRIu64 "%% to %" PRIu64 "%%", s->min, s->max);
 		break;

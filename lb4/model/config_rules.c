@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What holds between settings: what must be there, what excludes what, which is at most which. */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "cleanup.h"
 #include "config_read.h"
 #include "config_value.h"
+#include "prefix_list.h"
 #include "source_address.h"
 #include "text.h"
 
@@ -290,11 +293,55 @@ static void set_check_proxy(struct service_config *service)
 		check->proxy = PROXY_NONE;
 }
 
+static int compare_prefixes(const void *a, const void *b)
+{
+	return prefix_compare(a, b);
+}
+
+/* The longest prefix decides, so none may be in both lists. */
+static bool rule_access(struct reader *r, const struct reading *reading)
+{
+	const struct service_config *service = reading->target;
+	const struct yaml_node *list = find_given(reading, "deny")->value, *node = NULL;
+	_cleanup_(freep) struct prefix *allowed = NULL;
+	char text[PREFIX_TEXT_MAX];
+	bool good = true;
+
+	if (!find_given(reading, "allow")->good || !find_given(reading, "deny")->good)
+		return true;
+	allowed = calloc(service->settings.allow->n, sizeof(allowed[0]));
+	if (!allowed) {
+		r->faults->no_memory = true;
+		return false;
+	}
+	memcpy(allowed, service->settings.allow->items,
+	       service->settings.allow->n * sizeof(allowed[0]));
+	qsort(allowed, service->settings.allow->n, sizeof(allowed[0]), compare_prefixes);
+	/* The list was read without a fault: its entries are those of the file. */
+	for (size_t i = 0; i < service->settings.deny->n; i++) {
+		const struct prefix *denied = &service->settings.deny->items[i];
+
+		if (list->kind != NODE_SEQUENCE)
+			node = list;
+		else
+			node = i == 0 ? yaml_first(list) : yaml_next(list, node);
+		if (!bsearch(denied, allowed, service->settings.allow->n, sizeof(allowed[0]),
+			     compare_prefixes))
+			continue;
+		faults_add(r->faults, node->line, node->column, "deny: %s is also in allow",
+			   prefix_print(denied, text));
+		faults_hint(r->faults, "the longest prefix decides; remove one of the two");
+		good = false;
+	}
+	return good;
+}
+
 static bool rule_service(struct reader *r, const struct reading *reading)
 {
 	bool good = rule_backend_addresses(r);
 
 	set_check_proxy(reading->target);
+	good &= rule_access(r, reading);
 	if (find_given(reading, "backends")->good)
 		good &= rule_shares(r, reading);
 	if (find_given(reading, "source_address")->good)

@@ -74,6 +74,7 @@ static bool (*const readers[])(const struct setting *s, const struct yaml_node *
 	[SETTING_WORD] = read_nothing,
 	[SETTING_NUMBER] = value_read_number,
 	[SETTING_DURATION] = value_read_duration,
+	[SETTING_SIZE] = value_read_size,
 	[SETTING_PERCENT] = value_read_percent,
 	[SETTING_TEXT] = value_read_text,
 	[SETTING_BYTES] = value_read_bytes,

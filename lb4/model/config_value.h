@@ -48,6 +48,8 @@ bool value_read_number(const struct setting *s, const struct yaml_node *n, void 
 		       struct faults *faults);
 bool value_read_duration(const struct setting *s, const struct yaml_node *n, void *target,
 			 struct faults *faults);
+bool value_read_size(const struct setting *s, const struct yaml_node *n, void *target,
+		     struct faults *faults);
 bool value_read_percent(const struct setting *s, const struct yaml_node *n, void *target,
 			struct faults *faults);
 bool value_read_status(const struct setting *s, const struct yaml_node *n, void *target,

@@ -5,6 +5,7 @@
 
 #include "config.h"
 #include "maglev.h"
+#include "rate.h"
 #include "schema.h"
 
 #define INTO(type, member)                                                                         \
@@ -255,6 +256,47 @@ const struct section schema_proxy_in = {
 	},
 };
 
+const struct section schema_limits_source = {
+	"source limits",
+	(const struct setting[]){
+		{"connections", SETTING_NUMBER, "connections of one source at a time", "0",
+		 INTO(service_settings, limits.source_connections), RANGE(1, 10000000),
+		 .zero = true},
+		{"rate", SETTING_NUMBER, "new connections of one source a second", "0",
+		 INTO(service_settings, limits.source_rate), RANGE(1, RATE_MAX), .zero = true},
+		{"ipv4", SETTING_NUMBER, "leading bits of an IPv4 address that make a source", "32",
+		 INTO(service_settings, limits.source_ipv4), RANGE(1, 32)},
+		{"ipv6", SETTING_NUMBER, "leading bits of an IPv6 address that make a source", "64",
+		 INTO(service_settings, limits.source_ipv6), RANGE(1, 128)},
+		{},
+	},
+};
+
+const struct section schema_limits = {
+	"limits",
+	(const struct setting[]){
+		{"connections", SETTING_NUMBER, "connections at a time; more are refused", "0",
+		 INTO(service_settings, limits.connections), RANGE(1, 10000000), .zero = true},
+		{"rate", SETTING_NUMBER, "new connections a second; more are refused", "0",
+		 INTO(service_settings, limits.rate), RANGE(1, RATE_MAX), .zero = true},
+		{"source", SETTING_SECTION, "limits of each source address",
+		 .section = &schema_limits_source},
+		{},
+	},
+};
+
+const struct section schema_queue = {
+	"queue",
+	(const struct setting[]){
+		{"length", SETTING_NUMBER, "connections that may wait for a full backend",
+		 .required = "a queue needs a length", INTO(service_settings, queue_length),
+		 RANGE(1, 1000000)},
+		{"timeout", SETTING_DURATION, "how long a connection may wait", "5s",
+		 INTO(service_settings, queue_timeout), RANGE(1 * MSEC, HOUR)},
+		{},
+	},
+};
+
 const struct section schema_backend = {
 	"a backend",
 	(const struct setting[]){
@@ -262,6 +304,8 @@ const struct section schema_backend = {
 		 .required = "a backend needs an address", INTO(backend_config, address)},
 		{"weight", SETTING_NUMBER, "its share of connections; 0 takes no new ones", "1",
 		 INTO(backend_config, weight), RANGE(0, WEIGHT_MAX)},
+		{"max_connections", SETTING_NUMBER, "connections at a time; more go to others", "0",
+		 INTO(backend_config, max_connections), RANGE(1, 10000000), .zero = true},
 		{},
 	},
 };
@@ -294,6 +338,15 @@ const struct section schema_service = {
 		 "50%", INTO(service_config, settings.max_eject_percent), RANGE(0, 100)},
 		{"fail", SETTING_WORD, "what happens to failed backends beyond max_eject", "open",
 		 INTO(service_config, settings.fail), .words = schema_fail_words},
+		{"allow", SETTING_PREFIXES, "who may connect: prefixes; others may not",
+		 INTO(service_config, settings.allow), RANGE(1, RULES_MAX)},
+		{"deny", SETTING_PREFIXES, "who may not connect: prefixes",
+		 INTO(service_config, settings.deny), RANGE(1, RULES_MAX)},
+		{"limits", SETTING_SECTION, "how much clients may have of the service",
+		 .section = &schema_limits, .base = offsetof(struct service_config, settings)},
+		{"queue", SETTING_SECTION, "where connections wait while all backends are full",
+		 "off", INTO(service_config, settings.queue_length), WORDS({"off", 0}),
+		 .section = &schema_queue, .base = offsetof(struct service_config, settings)},
 		{"connect_timeout", SETTING_DURATION, "time for one try to reach a backend", "1s",
 		 INTO(service_config, settings.connect_timeout), RANGE(1 * MSEC, HOUR),
 		 .at_most = "connect_budget"},
@@ -348,6 +401,8 @@ const struct section schema_file = {
 		{"max_connections", SETTING_NUMBER, "connections carried at a time", "auto",
 		 INTO(config, max_connections), RANGE(1, 10000000), .zero = true,
 		 WORDS({"auto", 0})},
+		{"max_memory", SETTING_SIZE, "memory that clients may make lb4 hold", "0",
+		 INTO(config, max_memory), RANGE(16ULL << 20, 1ULL << 44), .zero = true},
 		{"stop_timeout", SETTING_DURATION, "time that SIGTERM gives connections to finish",
 		 "30s", INTO(config, stop_timeout), RANGE(1 * MSEC, DAY), .zero = true},
 		{"log", SETTING_SECTION, "what is logged", .section = &schema_log},
@@ -359,9 +414,9 @@ const struct section schema_file = {
 };
 
 const struct section *const schema_sections[] = {
-	&schema_file,	   &schema_admin,    &schema_log,     &schema_service,
-	&schema_hash,	   &schema_source,   &schema_check,   &schema_passive,
-	&schema_keepalive, &schema_proxy_in, &schema_backend, NULL,
+	&schema_file,	 &schema_admin,	 &schema_log,		&schema_service,   &schema_hash,
+	&schema_source,	 &schema_check,	 &schema_passive,	&schema_keepalive, &schema_proxy_in,
+	&schema_backend, &schema_limits, &schema_limits_source, &schema_queue,	   NULL,
 };
 
 const struct setting *section_find(const struct section *s, const char *key)

@@ -16,6 +16,7 @@ enum setting_type {
 	SETTING_WORD, /* one of `words` and nothing else */
 	SETTING_NUMBER,
 	SETTING_DURATION,
+	SETTING_SIZE, /* of memory, in bytes */
 	SETTING_PERCENT,
 	SETTING_TEXT,	  /* a C string */
 	SETTING_BYTES,	  /* ASCII text with YAML's escapes, for the wire */
@@ -74,7 +75,8 @@ struct section {
 #define LIST_TEXT_MAX	     1024 /* bytes of each text of a list */
 
 extern const struct section schema_file, schema_admin, schema_log, schema_service, schema_backend,
-	schema_hash, schema_source, schema_check, schema_passive, schema_keepalive, schema_proxy_in;
+	schema_hash, schema_source, schema_check, schema_passive, schema_keepalive, schema_proxy_in,
+	schema_limits, schema_limits_source, schema_queue;
 
 /* All of them, ending with NULL. */
 extern const struct section *const schema_sections[];

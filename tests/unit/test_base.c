@@ -118,6 +118,46 @@ static void durations(void **state)
 	}
 }
 
+static void sizes(void **state)
+{
+	static const struct {
+		const char *text;
+		int result;
+		uint64_t value;
+		const char *printed;
+	} cases[] = {
+		{"0", 0, 0, "0"},
+		{"1B", 0, 1, "1"},
+		{"512M", 0, 512ULL << 20, "512M"},
+		{"512MiB", 0, 512ULL << 20, "512M"},
+		{"1536K", 0, 1536ULL << 10, "1536K"},
+		{"2048M", 0, 2ULL << 30, "2G"},
+		{"16777215T", 0, 16777215ULL << 40, "16777215T"},
+		{"16777216T", -ERANGE},
+		{"99999999999999999999K", -ERANGE},
+		{"512", -EINVAL},
+		{"M", -EINVAL},
+		{"512 M", -EINVAL},
+		{"512m", -EINVAL},
+		{"512MB", -EINVAL},
+		{"-1M", -EINVAL},
+		{"", -EINVAL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		uint64_t value = 0;
+		const char *why;
+		char text[32];
+
+		assert_int_equal(text_parse_size(cases[i].text, &value, &why), cases[i].result);
+		if (cases[i].result < 0)
+			continue;
+		assert_true(value == cases[i].value);
+		assert_string_equal(text_print_size(value, text, sizeof(text)), cases[i].printed);
+	}
+}
+
 static void unsigned_numbers(void **state)
 {
 	uint64_t v = 0;
@@ -297,6 +337,7 @@ int main(void)
 		cmocka_unit_test(address_texts),
 		cmocka_unit_test(address_sockaddrs),
 		cmocka_unit_test(durations),
+		cmocka_unit_test(sizes),
 		cmocka_unit_test(unsigned_numbers),
 		cmocka_unit_test(nearest_words),
 		cmocka_unit_test(printable_texts),

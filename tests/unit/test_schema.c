@@ -20,12 +20,20 @@ static const struct {
 	const struct section *section;
 	const char *heading;
 } headings[] = {
-	{&schema_file, ".Ss The file\n"},     {&schema_admin, ".Ss admin\n"},
-	{&schema_log, ".Ss log\n"},	      {&schema_service, ".Ss Services\n"},
-	{&schema_backend, ".Ss Backends\n"},  {&schema_hash, ".Ss hash\n"},
-	{&schema_source, ".Ss source\n"},     {&schema_check, ".Ss check\n"},
-	{&schema_passive, ".Ss passive\n"},   {&schema_keepalive, ".Ss keepalive\n"},
+	{&schema_file, ".Ss The file\n"},
+	{&schema_admin, ".Ss admin\n"},
+	{&schema_log, ".Ss log\n"},
+	{&schema_service, ".Ss Services\n"},
+	{&schema_backend, ".Ss Backends\n"},
+	{&schema_hash, ".Ss hash\n"},
+	{&schema_source, ".Ss source\n"},
+	{&schema_check, ".Ss check\n"},
+	{&schema_passive, ".Ss passive\n"},
+	{&schema_keepalive, ".Ss keepalive\n"},
 	{&schema_proxy_in, ".Ss proxy_in\n"},
+	{&schema_limits, ".Ss limits\n"},
+	{&schema_limits_source, ".Ss limits, source\n"},
+	{&schema_queue, ".Ss queue\n"},
 };
 
 static void table_agrees_with_itself(void **state)
@@ -109,6 +117,11 @@ static void print_range(const struct setting *s, char *buffer, size_t size)
 		snprintf(buffer, size, "\nRange: %s%s to %s.\n", zero,
 			 text_print_duration(s->min, least, sizeof(least)),
 			 text_print_duration(s->max, most, sizeof(most)));
+		break;
+	case SETTING_SIZE:
+		snprintf(buffer, size, "\nRange: %s%s to %s.\n", zero,
+			 text_print_size(s->min, least, sizeof(least)),
+			 text_print_size(s->max, most, sizeof(most)));
 		break;
 	case SETTING_TEXT:
 	case SETTING_BYTES:
@@ -249,9 +262,9 @@ static void manual_example_parses(void **state)
 static void example_is_complete(void **state)
 {
 	static const struct section *const sections[] = {
-		&schema_file,	   &schema_admin,   &schema_log,
-		&schema_service,   &schema_source,  &schema_passive,
-		&schema_keepalive, &schema_backend, &schema_proxy_in,
+		&schema_file,	  &schema_admin,   &schema_log,		  &schema_service,
+		&schema_source,	  &schema_passive, &schema_keepalive,	  &schema_backend,
+		&schema_proxy_in, &schema_limits,  &schema_limits_source, &schema_queue,
 	};
 	size_t size;
 	char *example = read_file(EXAMPLE, &size);
