@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "budget.h"
 #include "cleanup.h"
 #include "ring.h"
 
@@ -22,7 +23,9 @@
 #define BUFFERS_MAX   32768u /* the kernel's limit of one buffer ring */
 #define SUPPLY_START  16u
 #define SUPPLY_MAX    2048u /* more would only be cold: retries are few by then */
-#define KEPT_WARM     64u   /* unsupplied buffers beyond these give their memory back */
+#define RESERVE_STEP  16u
+#define BUDGETED_MAX  64u /* supplied while memory is limited: others need it too */
+#define KEPT_WARM     64u /* unsupplied buffers beyond these give their memory back */
 #define CQ_PER_SQ     4u
 #define WAIT_LIMIT    (3600 * NSEC_PER_SEC) /* far deadlines are waited for in pieces */
 #define TOKEN_OF_RING 0
@@ -33,9 +36,11 @@ struct buffers {
 	uint32_t ring_entries; /* a power of two */
 	char *memory;
 	uint32_t max, made, out, supplied, target;
-	uint32_t missed;    /* receives that found none, since the target grew */
-	uint32_t low_water; /* fewest supplied since the last trim */
-	uint16_t *idle;	    /* made, and neither out nor supplied */
+	uint32_t missed;       /* receives that found none, since the target grew */
+	uint32_t low_water;    /* fewest supplied since the last trim */
+	struct budget *budget; /* NULL: none */
+	uint32_t reserved;     /* of the budget, in buffers; at least out + supplied */
+	uint16_t *idle;	       /* made, and neither out nor supplied */
 	uint32_t n_idle;
 	uint64_t shortages;
 };
@@ -64,10 +69,48 @@ static void buffer_supply(struct buffers *b, uint16_t id)
 	b->supplied++;
 }
 
-/* Brings the supply up to the target, as far as there are buffers. */
+/* The first few are there in any case. */
+static uint32_t needed_at_least(uint32_t n)
+{
+	return n < SUPPLY_START ? SUPPLY_START : n;
+}
+
+/*
+ * One more may be supplied. What the kernel may fill is reserved before, a few at a time, since the
+ * budget is shared.
+ */
+static bool reserve(struct buffers *b)
+{
+	if (b->out + b->supplied < b->reserved || !b->budget)
+		return true;
+	if (budget_take(b->budget, RESERVE_STEP * RING_BUFFER_SIZE))
+		b->reserved += RESERVE_STEP;
+	else if (budget_take(b->budget, RING_BUFFER_SIZE))
+		b->reserved++;
+	else
+		return false;
+	return true;
+}
+
+/* Gives back what nobody needs, but for a little; without room in the budget all of it. */
+static void unreserve(struct buffers *b)
+{
+	uint32_t needed = b->out + b->supplied;
+	uint32_t kept = budget_left(b->budget) ? needed + 2 * RESERVE_STEP : needed;
+
+	if (kept < SUPPLY_START)
+		kept = SUPPLY_START;
+	if (b->reserved <= kept)
+		return;
+	budget_give(b->budget,
+		    (uint64_t)(b->reserved - needed_at_least(needed)) * RING_BUFFER_SIZE);
+	b->reserved = needed_at_least(needed);
+}
+
+/* Brings the supply up to the target, as far as there are buffers and memory for them. */
 static void buffers_supply(struct buffers *b)
 {
-	while (b->supplied < b->target) {
+	while (b->supplied < b->target && reserve(b)) {
 		if (b->n_idle)
 			buffer_supply(b, b->idle[--b->n_idle]);
 		else if (b->made < b->max)
@@ -175,6 +218,8 @@ struct ring *ring_close(struct ring *r)
 {
 	if (!r)
 		return NULL;
+	if (r->buffers.budget)
+		budget_give(r->buffers.budget, (uint64_t)r->buffers.reserved * RING_BUFFER_SIZE);
 	io_uring_queue_exit(&r->uring);
 	buffers_deinit(&r->buffers);
 	free(r);
@@ -224,13 +269,22 @@ void ring_receive(struct ring *r, int fd, size_t size, uint64_t token)
 	entry->buf_group = BUFFER_GROUP;
 }
 
+/* Beyond a ceiling that was lowered, what comes back is not supplied again. */
+static bool may_keep(const struct buffers *b)
+{
+	return !b->budget || b->out + b->supplied < SUPPLY_START ||
+	       atomic_load_explicit(&b->budget->max, memory_order_relaxed) == 0 ||
+	       atomic_load_explicit(&b->budget->used, memory_order_relaxed) <=
+		       atomic_load_explicit(&b->budget->max, memory_order_relaxed);
+}
+
 void ring_buffer_return(struct ring *r, uint16_t buffer)
 {
 	struct buffers *b = &r->buffers;
 
 	assert(b->out > 0);
 	b->out--;
-	if (b->supplied < b->target) {
+	if (b->supplied < b->target && may_keep(b)) {
 		buffer_supply(b, buffer);
 		return;
 	}
@@ -238,11 +292,26 @@ void ring_buffer_return(struct ring *r, uint16_t buffer)
 		madvise(b->memory + (size_t)buffer * RING_BUFFER_SIZE, RING_BUFFER_SIZE,
 			MADV_DONTNEED);
 	b->idle[b->n_idle++] = buffer;
+	if (b->budget)
+		unreserve(b);
 }
 
-bool ring_has_buffers(const struct ring *r)
+bool ring_has_buffers(struct ring *r)
 {
-	return r->buffers.out < r->buffers.max;
+	struct buffers *b = &r->buffers;
+
+	if (b->supplied == 0 && b->out < b->max)
+		buffers_supply(b); /* the budget may have room by now */
+	return b->supplied > 0;
+}
+
+void ring_set_budget(struct ring *r, struct budget *budget)
+{
+	struct buffers *b = &r->buffers;
+
+	b->budget = budget;
+	b->reserved = needed_at_least(b->out + b->supplied);
+	budget_add(budget, (uint64_t)b->reserved * RING_BUFFER_SIZE);
 }
 
 void ring_send(struct ring *r, int fd, const void *data, size_t size, uint64_t token)
@@ -322,6 +391,9 @@ static void buffers_short(struct buffers *b)
 		return;
 	b->missed = 0;
 	b->target = b->target * 2 < most ? b->target * 2 : most;
+	if (b->budget && atomic_load_explicit(&b->budget->max, memory_order_relaxed) &&
+	    b->target > BUDGETED_MAX)
+		b->target = BUDGETED_MAX;
 	buffers_supply(b);
 }
 

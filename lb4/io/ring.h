@@ -55,8 +55,11 @@ void ring_connect(struct ring *r, int fd, const struct sockaddr_storage *address
 void ring_receive(struct ring *r, int fd, size_t size, uint64_t token);
 void ring_buffer_return(struct ring *r, uint16_t buffer);
 
-/* False while all `buffers_max` are out: then wait for one to be returned before receiving. */
-bool ring_has_buffers(const struct ring *r);
+/*
+ * False while all `buffers_max` are out, or the budget has no room: then wait for one to be returned
+ * before receiving, or (since others share the budget) look again after a while.
+ */
+bool ring_has_buffers(struct ring *r);
 
 /*
  * Sends up to `size` bytes once the socket takes any; `data` must live until the completion.
@@ -101,6 +104,14 @@ bool ring_next(struct ring *r, struct ring_completion *ret);
  * called now and then (every ten seconds or so) while it returns true.
  */
 bool ring_trim(struct ring *r);
+
+/*
+ * Receive buffers that the kernel may fill are taken from this budget, which others may share;
+ * without room there, none is handed out beyond the few that a ring has in any case. Called once,
+ * after ring_open(); `b` must outlive the ring.
+ */
+struct budget;
+void ring_set_budget(struct ring *r, struct budget *b);
 
 struct ring_stats {
 	uint64_t submissions;  /* operations submitted */

@@ -79,9 +79,11 @@ enum end_reason admission_check(const struct snapshot_service *s, const struct a
 		return reason;
 	reason = check_service(s, now);
 	if (reason != END_NONE) {
-		source_table_undo(&held.source, s->settings.limits.source_rate);
+		source_table_undo(s->service->sources, &held.source,
+				  s->settings.limits.source_rate);
 		return reason;
 	}
+	service_ref(s->service);
 	*ret = held;
 	return END_NONE;
 }
@@ -91,6 +93,7 @@ void admission_release(struct admission *a)
 	if (!a->service)
 		return;
 	atomic_fetch_sub_explicit(&a->service->in_use, 1, memory_order_relaxed);
-	source_table_release(&a->source);
+	source_table_release(a->service->sources, &a->source);
+	service_unref(a->service);
 	*a = (struct admission){};
 }

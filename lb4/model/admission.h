@@ -16,7 +16,7 @@ struct snapshot_service;
 
 /* What an admitted connection holds until it ends. Zeroed: nothing. */
 struct admission {
-	struct service *service; /* borrowed: whoever holds this holds a reference too */
+	struct service *service; /* referenced */
 	struct source_hold source;
 };
 

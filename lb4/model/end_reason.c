@@ -16,7 +16,7 @@ const struct end_reason_info end_reasons[END_REASONS] = {
 	[END_PREFACE_CLOSED] = {"preface-closed", PARTY_CLIENT,
 				"the client closed before its first bytes said enough"},
 	[END_PROXY_UNTRUSTED] = {"proxy-untrusted", PARTY_LB4,
-				 "the client is none of the proxies that proxy_in names"},
+				 "the client is none of the proxies that proxy_in names", true},
 	[END_PROXY_MISSING] = {"proxy-missing", PARTY_CLIENT,
 			       "the first bytes of a proxy were no PROXY header"},
 	[END_PROXY_MALFORMED] = {"proxy-malformed", PARTY_CLIENT,

@@ -42,6 +42,17 @@ struct service *service_new(const char *name, unsigned n_workers)
 
 	if (!s)
 		return NULL;
+	s->queues = alloc_lines(n_workers * sizeof(s->queues[0]));
+	if (!s->queues) {
+		free(s);
+		return NULL;
+	}
+	for (unsigned i = 0; i < n_workers; i++) {
+		s->queues[i].service = s;
+		s->queues[i].since = NSEC_NEVER;
+		list_init(&s->queues[i].waiting);
+		list_init(&s->queues[i].node);
+	}
 	s->refs = 1;
 	s->n_workers = n_workers;
 	copy_name(s->name, name);
@@ -59,6 +70,7 @@ struct service *service_unref(struct service *s)
 	if (!s || !last_ref(&s->refs))
 		return NULL;
 	source_table_free(s->sources);
+	free(s->queues);
 	free(s);
 	return NULL;
 }
@@ -97,6 +109,26 @@ struct backend *backend_unref(struct backend *b)
 	if (b && last_ref(&b->refs))
 		free(b);
 	return NULL;
+}
+
+/*
+ * Sequentially consistent, as are a queue's words: whoever finds no place and then waits is seen by
+ * whoever leaves one, or sees the place.
+ */
+bool backend_acquire_within(struct backend *b, uint32_t most)
+{
+	uint32_t seen = atomic_load(&b->in_use);
+
+	do {
+		if (most && seen >= most)
+			return false;
+	} while (!atomic_compare_exchange_weak(&b->in_use, &seen, seen + 1));
+	return true;
+}
+
+void backend_release(struct backend *b)
+{
+	atomic_fetch_sub(&b->in_use, 1);
 }
 
 /* Both counter structs are arrays of _Atomic uint64_t, padded to a line. */

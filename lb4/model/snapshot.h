@@ -16,6 +16,7 @@
 #include "config.h"
 #include "end_reason.h"
 #include "lb4_hash.h"
+#include "list.h"
 #include "pool.h"
 
 struct access;
@@ -39,6 +40,8 @@ struct service_counters {
 	_Atomic uint64_t accepted;
 	_Atomic uint64_t active;  /* accepted and not ended */
 	_Atomic uint64_t retries; /* candidates tried after the first */
+	_Atomic uint64_t spilled; /* candidates passed over because they were full */
+	_Atomic uint64_t queued;  /* connections that had to wait for a full backend */
 	_Atomic uint64_t bytes_in;
 	_Atomic uint64_t bytes_out;
 	_Atomic uint64_t ended[END_REASONS];
@@ -51,6 +54,15 @@ struct service_counters {
 			      memory_order_relaxed)
 #define counter_read(counter) atomic_load_explicit(&(counter), memory_order_relaxed)
 
+/* The connections of one worker that wait for a backend of the service. */
+struct service_queue {
+	_Atomic nsec_t since; /* when the first of them began to; NSEC_NEVER: nobody waits */
+	/* The worker's own: */
+	struct service *service;
+	struct list waiting; /* connections */
+	struct list node;    /* in the worker's list of queues, while somebody waits */
+} __attribute__((aligned(64)));
+
 struct service {
 	_Atomic uint32_t refs;
 	unsigned n_workers;
@@ -61,6 +73,7 @@ struct service {
 	_Atomic uint32_t in_use __attribute__((aligned(64))); /* connections admitted */
 	_Atomic nsec_t rate_due;			      /* of rate.h */
 	_Atomic uint32_t n_queued;	    /* connections that wait for a full backend */
+	struct service_queue *queues;	    /* one a worker */
 	struct service_counters counters[]; /* one a worker */
 };
 
@@ -72,6 +85,7 @@ struct backend {
 	struct address address;
 	struct sockaddr_storage sockaddr; /* the same, as connect(2) wants it */
 	socklen_t sockaddr_length;
+	_Atomic uint32_t in_use; /* connections of all workers, those being made included */
 	struct backend_counters counters[]; /* one a worker */
 };
 
@@ -86,6 +100,10 @@ struct backend *backend_new(const char *service_name, const char *name,
 			    const struct address *address, unsigned n_workers);
 struct backend *backend_ref(struct backend *b);
 struct backend *backend_unref(struct backend *b);
+
+/* A connection is about to be made; with `most` (0: any number) only when fewer are there. */
+bool backend_acquire_within(struct backend *b, uint32_t most);
+void backend_release(struct backend *b);
 
 /* The sums over all workers. `ret` need not be aligned to a line. */
 void service_sum(const struct service *s, struct service_counters *ret);

@@ -124,8 +124,8 @@ enum source_verdict source_table_take(struct source_table *t, const uint8_t sour
 	e = entry_of(set, source, now);
 	if (e) {
 		verdict = take(e, limits, now);
-		hold = (struct source_hold){t, (uint32_t)(set - t->sets),
-					    (uint8_t)(e - set->entries)};
+		hold = (struct source_hold){(uint32_t)(set - t->sets), (uint8_t)(e - set->entries),
+					    true};
 	}
 	spinlock_unlock(&set->lock);
 	if (!e)
@@ -135,14 +135,14 @@ enum source_verdict source_table_take(struct source_table *t, const uint8_t sour
 	return verdict;
 }
 
-static void give_back(struct source_hold *hold, nsec_t refund)
+static void give_back(struct source_table *t, struct source_hold *hold, nsec_t refund)
 {
 	struct set *set;
 	struct entry *e;
 
-	if (!hold->table)
+	if (!hold->tracked)
 		return;
-	set = &hold->table->sets[hold->set];
+	set = &t->sets[hold->set];
 	e = &set->entries[hold->entry];
 	spinlock_lock(&set->lock);
 	assert(e->held > 0);
@@ -152,14 +152,14 @@ static void give_back(struct source_hold *hold, nsec_t refund)
 	*hold = (struct source_hold){};
 }
 
-void source_table_release(struct source_hold *hold)
+void source_table_release(struct source_table *t, struct source_hold *hold)
 {
-	give_back(hold, 0);
+	give_back(t, hold, 0);
 }
 
-void source_table_undo(struct source_hold *hold, uint32_t rate)
+void source_table_undo(struct source_table *t, struct source_hold *hold, uint32_t rate)
 {
-	give_back(hold, rate ? rate_interval(rate) : 0);
+	give_back(t, hold, rate ? rate_interval(rate) : 0);
 }
 
 /* Keeps the `n_max` largest seen so far in order; returns how many are kept. */

@@ -23,9 +23,9 @@ struct source_table;
 
 /* What one connection holds of its source's entry. Zeroed: nothing. */
 struct source_hold {
-	struct source_table *table;
 	uint32_t set;
 	uint8_t entry;
+	bool tracked;
 };
 
 struct source_limits {
@@ -51,10 +51,10 @@ enum source_verdict source_table_take(struct source_table *t, const uint8_t sour
 				      struct source_hold *ret);
 
 /* The connection has ended; the hold is nothing then. */
-void source_table_release(struct source_hold *hold);
+void source_table_release(struct source_table *t, struct source_hold *hold);
 
 /* The same for one that was refused after all, at the `rate` it was taken with: as if not taken. */
-void source_table_undo(struct source_hold *hold, uint32_t rate);
+void source_table_undo(struct source_table *t, struct source_hold *hold, uint32_t rate);
 
 struct source_info {
 	uint8_t source[16];

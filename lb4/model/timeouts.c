@@ -37,6 +37,12 @@ void timeouts_choosing(struct timeouts *t, const struct service_settings *settin
 	t->budget_by = limit(now, settings->connect_budget);
 }
 
+void timeouts_waited(struct timeouts *t, nsec_t since, nsec_t now)
+{
+	t->connect_by = NSEC_NEVER;
+	t->budget_by = nsec_add(t->budget_by, now - since);
+}
+
 bool timeouts_connecting(struct timeouts *t, const struct service_settings *settings, nsec_t now)
 {
 	if (now >= t->budget_by)

@@ -42,6 +42,9 @@ void timeouts_waiting(struct timeouts *t, nsec_t by);
 /* A backend is looked for from now on: the budget of all tries begins. */
 void timeouts_choosing(struct timeouts *t, const struct service_settings *settings, nsec_t now);
 
+/* The time from `since` on was spent waiting for a backend with room: it is not of the budget. */
+void timeouts_waited(struct timeouts *t, nsec_t since, nsec_t now);
+
 /* A try begins. False when the budget is used up: then nothing has begun. */
 bool timeouts_connecting(struct timeouts *t, const struct service_settings *settings, nsec_t now);
 void timeouts_established(struct timeouts *t, nsec_t now);

@@ -10,6 +10,7 @@
 #include "connecting.h"
 #include "parked.h"
 #include "proxy_header.h"
+#include "queue.h"
 #include "relay.h"
 #include "socket.h"
 #include "source_address.h"
@@ -19,6 +20,9 @@
  * this often a connection without a descriptor looks for one.
  */
 #define RETRY_PAUSE (250 * NSEC_PER_MSEC)
+
+/* So many full candidates are met on the walk; then whoever has room is looked for. */
+#define SPILL_MAX 8
 
 static void close_server(struct connection *c)
 {
@@ -56,6 +60,7 @@ static void wait_for_descriptor(struct connection *c, int error)
 	c->timeouts.connect_by = again < c->timeouts.budget_by ? again : c->timeouts.budget_by;
 	list_append(&c->splicer->waiting, &c->waiting);
 	connection_arm(c);
+	connection_leave_backend(c);
 }
 
 /* The connect failed, or could not even begin: the next candidate's turn. */
@@ -86,13 +91,15 @@ static int bind_source(struct connection *c, const struct service_settings *sett
 	return 0;
 }
 
-static void connect_begin(struct connection *c, const struct snapshot_service *service,
-			  struct backend *backend)
+void connecting_to(struct connection *c, const struct snapshot_service *service, uint16_t member)
 {
+	struct backend *backend = service->backends[member];
 	struct splicer *s = c->splicer;
 	int r;
 
+	c->backend = backend_ref(backend);
 	if (!timeouts_connecting(&c->timeouts, &service->settings, s->now)) {
+		connection_leave_backend(c); /* it was not tried */
 		connection_end(c, END_CONNECT_FAILED);
 		return;
 	}
@@ -103,7 +110,6 @@ static void connect_begin(struct connection *c, const struct snapshot_service *s
 		wait_for_descriptor(c, -r);
 		return;
 	}
-	c->backend = backend_ref(backend);
 	c->tried[c->n_tried++] = backend;
 	if (c->n_tries++ > 0)
 		counter_add(connection_service_counters(c)->retries, 1);
@@ -157,10 +163,66 @@ static size_t tried_members(const struct connection *c, const struct snapshot_se
 	return n;
 }
 
+static bool acquire(const struct snapshot_service *service, uint16_t member)
+{
+	return backend_acquire_within(service->backends[member],
+				      service->backend_max ? service->backend_max[member] : 0);
+}
+
+/* Anybody eligible with room, from `slot` on so that not all clients meet at one. */
+static uint16_t search(const struct snapshot_service *service, uint32_t slot, const uint16_t *tried,
+		       size_t n_tried)
+{
+	for (size_t i = 0; i < service->n_backends; i++) {
+		uint16_t member = (uint16_t)((slot + i) % service->n_backends);
+		bool is_tried = false;
+
+		for (size_t j = 0; j < n_tried; j++)
+			is_tried |= tried[j] == member;
+		if (!is_tried && service->table->eligible[member] && acquire(service, member))
+			return member;
+	}
+	return MAGLEV_NONE;
+}
+
+/*
+ * A full candidate is passed over for the next of its slot's walk, as a failed one would be. When
+ * several are full the walk could take long, and whoever has room is as good as the next.
+ */
+uint16_t connecting_choose(const struct connection *c, const struct snapshot_service *service,
+			   bool *ret_full)
+{
+	uint32_t slot = snapshot_service_slot(service, &c->client, &c->local);
+	uint16_t passed[TRIES_MAX + SPILL_MAX];
+	size_t n_tried = tried_members(c, service, passed), n = n_tried;
+	uint16_t member = pool_table_choose(service->table, slot, passed, n);
+
+	*ret_full = false;
+	while (member != MAGLEV_NONE && !acquire(service, member)) {
+		*ret_full = true;
+		passed[n++] = member;
+		if (n == n_tried + SPILL_MAX) {
+			member = search(service, slot, passed, n_tried);
+			break;
+		}
+		member = pool_table_choose(service->table, slot, passed, n);
+	}
+	if (member != MAGLEV_NONE && *ret_full)
+		counter_add(connection_service_counters(c)->spilled, 1);
+	return member;
+}
+
+/* Others wait for a backend with room already, and were here before it. */
+static bool must_queue(const struct connection *c, const struct snapshot_service *service)
+{
+	return c->n_tries == 0 && service->backend_max && service->table->n_eligible > 0 &&
+	       queue_is_busy(service);
+}
+
 void connecting_begin(struct connection *c)
 {
 	const struct snapshot_service *service = snapshot_find(c->splicer->snapshot, c->service);
-	uint16_t tried[TRIES_MAX];
+	bool is_full = true;
 	uint16_t member;
 
 	c->state = CONNECTION_CONNECTING;
@@ -172,14 +234,13 @@ void connecting_begin(struct connection *c)
 		connection_end(c, END_CONNECT_FAILED);
 		return;
 	}
-	member = pool_table_choose(service->table,
-				   snapshot_service_slot(service, &c->client, &c->local), tried,
-				   tried_members(c, service, tried));
-	if (member == MAGLEV_NONE) {
+	member = must_queue(c, service) ? MAGLEV_NONE : connecting_choose(c, service, &is_full);
+	if (member != MAGLEV_NONE)
+		connecting_to(c, service, member);
+	else if (is_full)
+		queue_wait(c, service);
+	else
 		pause_before_next_round(c);
-		return;
-	}
-	connect_begin(c, service, service->backends[member]);
 }
 
 /* Looks again for a descriptor and, since that may have taken long, for a backend. */
@@ -192,18 +253,22 @@ static void resume(struct connection *c)
 		connecting_begin(c);
 }
 
-/* Descriptors have become free: who waits longest comes first. */
+/*
+ * Descriptors have become free: who waits longest comes first. Those who begin to wait meanwhile,
+ * served from the queue for a full backend, are not for this round: that could go in circles.
+ */
 void connecting_wake(struct splicer *s)
 {
+	const struct list *last = s->waiting.prev, *first;
+
 	if (s->waking)
 		return; /* one that was woken has ended: the loop below goes on */
 	s->waking = true;
 	while (!list_empty(&s->waiting)) {
-		struct list *first = s->waiting.next;
-
+		first = s->waiting.next;
 		resume(container_of(first, struct connection, waiting));
-		if (s->waiting.prev == first)
-			break; /* it waits again, as the last */
+		if (s->waiting.prev == first || first == last)
+			break; /* it waits again, as the last; or it was the last */
 	}
 	s->waking = false;
 }
@@ -363,7 +428,9 @@ void connecting_abandon(struct connection *c)
 void connecting_expire(struct connection *c)
 {
 	c->timeouts.connect_by = NSEC_NEVER;
-	if (c->paused) {
+	if (c->queued) {
+		connection_end(c, END_QUEUE_TIMEOUT);
+	} else if (c->paused) {
 		c->paused = false;
 		connecting_begin(c);
 	} else if (!list_empty(&c->waiting)) {

@@ -10,6 +10,14 @@
 /* Tries the next candidate. Like all below, may end the connection. */
 void connecting_begin(struct connection *c);
 
+/*
+ * The next candidate that has room, as a member of the service: a place there is taken and must be
+ * used by connecting_to(). MAGLEV_NONE: *ret_full tells whether there would be one with room.
+ */
+uint16_t connecting_choose(const struct connection *c, const struct snapshot_service *service,
+			   bool *ret_full);
+void connecting_to(struct connection *c, const struct snapshot_service *service, uint16_t member);
+
 /* The connect has completed. */
 void connecting_done(struct connection *c, int result);
 

@@ -5,6 +5,7 @@
 #include "connecting.h"
 #include "parked.h"
 #include "preface.h"
+#include "queue.h"
 #include "relay.h"
 #include "socket.h"
 
@@ -54,7 +55,9 @@ void connection_leave_backend(struct connection *c)
 		return;
 	if (c->timeouts.established)
 		counter_add(connection_backend_counters(c)->active, -1);
+	backend_release(c->backend);
 	c->backend = backend_unref(c->backend);
+	queue_on_room(c->splicer, c->service);
 }
 
 static void cancel_operations(const struct connection *c)
@@ -88,6 +91,8 @@ bool connection_finish(struct connection *c)
 	counter_add(connection_service_counters(c)->ended[c->reason], 1);
 	s->events->on_end(s, c);
 	connection_leave_backend(c);
+	for (unsigned i = 0; i < c->n_admissions; i++)
+		admission_release(&c->admissions[i]);
 	backend_unref(c->last_failed);
 	service_unref(c->service);
 	slots_free(&s->connections, c);
@@ -101,6 +106,7 @@ void connection_end(struct connection *c, enum end_reason reason)
 		return;
 	c->state = CONNECTION_ENDING;
 	c->reason = reason;
+	queue_leave(c);
 	list_unlink(&c->waiting);
 	list_unlink(&c->starved);
 	connection_may_sleep(c);
@@ -109,44 +115,16 @@ void connection_end(struct connection *c, enum end_reason reason)
 	connection_finish(c);
 }
 
-/* Until a preface says otherwise, the peer is the client. */
-static int ask_addresses(struct connection *c, const struct address *local)
+bool connection_open(struct splicer *s, const struct snapshot_service *service, struct arrival *a)
 {
-	int r = socket_peer(c->side[CLIENT].fd, &c->peer);
-
-	if (r < 0)
-		return r;
-	if (local)
-		c->local = *local;
-	else
-		r = socket_local(c->side[CLIENT].fd, &c->local);
-	c->client = c->peer;
-	c->destination = c->local;
-	return r;
-}
-
-/* Where clients are named by a header, only those who may say so are listened to. */
-static bool is_trusted(const struct connection *c, const struct service_settings *settings)
-{
-	return !settings->proxy_from || prefix_list_contains(settings->proxy_from, &c->peer);
-}
-
-bool connection_open(struct splicer *s, const struct snapshot_service *service, int fd,
-		     const struct address *local)
-{
-	struct service_counters *counters = &service->service->counters[s->worker];
 	struct connection *c = slots_new(&s->connections);
-	int r;
+	int r = a->error;
 
-	counter_add(counters->accepted, 1);
-	if (!c) {
-		counter_add(counters->ended[END_RESOURCES], 1);
-		socket_reset(fd);
+	if (!c)
 		return false;
-	}
-	counter_add(counters->active, 1);
+	counter_add(service->service->counters[s->worker].active, 1);
 	c->splicer = s;
-	c->side[CLIENT].fd = fd;
+	c->side[CLIENT].fd = a->fd;
 	c->side[SERVER].fd = -1;
 	c->direction[CLIENT].mover = c->direction[SERVER].mover = &mover_copy;
 	c->timer = (struct timer)TIMER_INIT;
@@ -154,15 +132,18 @@ bool connection_open(struct splicer *s, const struct snapshot_service *service, 
 	list_init(&c->starved);
 	list_init(&c->awake);
 	c->service = service_ref(service->service);
+	/* Until a preface says otherwise, the peer is the client. */
+	c->peer = c->client = a->peer;
+	c->local = c->destination = a->local;
+	c->admissions[0] = a->admission;
+	c->n_admissions = a->admission.service != NULL;
+	a->admission = (struct admission){};
 	timeouts_start(&c->timeouts, &service->settings, s->now);
 
-	r = ask_addresses(c, local);
 	if (r >= 0)
-		r = socket_tune(fd, &service->settings);
+		r = socket_tune(a->fd, &service->settings);
 	if (r < 0)
 		connection_end(c, END_CLIENT_RESET); /* between the accept and now */
-	else if (!is_trusted(c, &service->settings))
-		connection_end(c, END_PROXY_UNTRUSTED);
 	else
 		preface_begin(c);
 	return true;

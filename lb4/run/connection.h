@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #include "address.h"
+#include "admission.h"
 #include "end_reason.h"
 #include "heap.h"
 #include "list.h"
@@ -32,7 +33,8 @@
 #include "timeouts.h"
 #include "token.h"
 
-#define TRIES_MAX 8
+#define TRIES_MAX      8
+#define ADMISSIONS_MAX 2 /* of the service it came to, and of one it was passed on to */
 
 enum {
 	CLIENT, /* the side that connected to us */
@@ -91,24 +93,28 @@ struct connection {
 	struct address destination; /* what the client connected to: here, or at its proxy */
 	struct timeouts timeouts;
 	struct timer timer;
-	struct list waiting; /* in splicer.waiting */
+	struct list waiting; /* in splicer.waiting, or in a service's queue */
 	struct list starved; /* in splicer.starved */
 	struct list awake;   /* in splicer.awake, while it may be parked */
 
-	bool parked;	   /* its sockets have no descriptors; see parked.h */
-	bool warm;	   /* had an event since it was looked at for parking */
-	bool connecting;   /* the connect is under way */
-	bool timed_out;	   /* … and was cancelled, since the try's time was over */
-	bool abandoned;	   /* … and was cancelled, since the backend left the table */
-	bool paused;	   /* between two rounds of candidates */
-	bool moving;	   /* lost: by our own will, since the backend has failed its checks */
-	uint8_t stage;	   /* of the preface, or past the last */
-	uint8_t proxy_out; /* enum proxy_version that the backend wants */
-	uint8_t n_tries;   /* begun */
-	uint8_t n_tried;   /* entries of tried[] */
-	int last_error;	   /* of the last failed connect, a positive errno */
+	bool parked;	 /* its sockets have no descriptors; see parked.h */
+	bool warm;	 /* had an event since it was looked at for parking */
+	bool connecting; /* the connect is under way */
+	bool timed_out;	 /* … and was cancelled, since the try's time was over */
+	bool abandoned;	 /* … and was cancelled, since the backend left the table */
+	bool paused;	 /* between two rounds of candidates */
+	bool moving;	 /* lost: by our own will, since the backend has failed its checks */
+	bool queued;	 /* waits for a backend with room; see queue.h */
+	uint8_t n_admissions;
+	uint8_t stage;		     /* of the preface, or past the last */
+	uint8_t proxy_out;	     /* enum proxy_version that the backend wants */
+	uint8_t n_tries;	     /* begun */
+	uint8_t n_tried;	     /* entries of tried[] */
+	int last_error;		     /* of the last failed connect, a positive errno */
 	struct backend *last_failed; /* whose connect that was; referenced, or NULL */
 	nsec_t connect_started, connect_took;
+	nsec_t queued_at;
+	struct admission admissions[ADMISSIONS_MAX];
 	const void *tried[TRIES_MAX]; /* backends of this round, as names only */
 };
 
@@ -136,9 +142,18 @@ bool connection_finish(struct connection *c);
 /* Arms the timer when the next deadline is earlier than what is armed. */
 void connection_arm(struct connection *c);
 
+/* A client that was accepted and, unless its proxy has to name it first, let in. */
+struct arrival {
+	int fd;
+	int error; /* -errno: it is gone again */
+	struct address peer, local;
+	struct admission admission;
+};
+
+/* Its connection begins; what `a` holds is the connection's. False: there is no slot for it. */
+bool connection_open(struct splicer *s, const struct snapshot_service *service, struct arrival *a);
+
 /* Parts of its life, called by the splicer. */
-bool connection_open(struct splicer *s, const struct snapshot_service *service, int fd,
-		     const struct address *local);
 void connection_expire(struct connection *c);
 
 /* Operations that use the backend's socket are under way. */

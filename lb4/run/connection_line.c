@@ -48,3 +48,36 @@ size_t connection_line_print(const struct connection *c, nsec_t wall, char *buff
 		(c->splicer->now - c->timeouts.started) / NSEC_PER_MSEC, c->direction[CLIENT].bytes,
 		c->direction[SERVER].bytes, error);
 }
+
+size_t connection_line_print_refused(const struct service *service, const struct address *client,
+				     const struct address *local, enum end_reason reason,
+				     nsec_t wall, char *buffer)
+{
+	char client_text[ADDRESS_TEXT_MAX], local_text[ADDRESS_TEXT_MAX];
+	char local_quoted[ADDRESS_TEXT_MAX + 2], time[64];
+
+	print_time(wall, time, sizeof(time));
+	address_print(client, client_text);
+	return (size_t)snprintf(
+		buffer, CONNECTION_LINE_MAX,
+		"{\"time\":\"%s\",\"id\":null,\"service\":\"%s\",\"backend\":null,"
+		"\"client\":\"%s\",\"peer\":\"%s\",\"local\":%s,\"server\":null,\"end\":\"%s\","
+		"\"party\":\"%s\",\"tries\":0,\"connect_us\":0,\"duration_ms\":0,"
+		"\"bytes_in\":0,\"bytes_out\":0}\n",
+		time, service->name, client_text, client_text,
+		quote(local ? address_print(local, local_text) : NULL, local_quoted,
+		      sizeof(local_quoted)),
+		end_reasons[reason].name, end_party_name(end_reasons[reason].party));
+}
+
+size_t connection_line_print_more(enum end_reason reason, uint64_t n_more, nsec_t wall,
+				  char *buffer)
+{
+	char time[64];
+
+	print_time(wall, time, sizeof(time));
+	return (size_t)snprintf(
+		buffer, CONNECTION_LINE_MAX,
+		"{\"time\":\"%s\",\"end\":\"%s\",\"party\":\"%s\",\"more\":%" PRIu64 "}\n", time,
+		end_reasons[reason].name, end_party_name(end_reasons[reason].party), n_more);
+}

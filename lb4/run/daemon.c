@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 #include "control.h"
 #include "daemon_private.h"
 #include "descriptors.h"
+#include "event.h"
 #include "line_writer.h"
 #include "log.h"
 #include "parking.h"
@@ -78,8 +80,37 @@ static int choose_max_connections(struct daemon *d)
 	return 0;
 }
 
+/* Before the first worker, and until the last has ended. */
+static int open_bells(struct daemon *d)
+{
+	int r = 0;
+
+	d->bells = calloc(d->n_workers, sizeof(d->bells[0]));
+	if (!d->bells)
+		return -ENOMEM;
+	for (unsigned i = 0; i < d->n_workers; i++)
+		d->bells[i].fd = -1;
+	for (unsigned i = 0; i < d->n_workers && r >= 0; i++)
+		r = event_open(&d->bells[i].fd);
+	return r;
+}
+
+static void close_bells(struct daemon *d)
+{
+	for (unsigned i = 0; d->bells && i < d->n_workers; i++)
+		if (d->bells[i].fd >= 0)
+			close(d->bells[i].fd);
+	free(d->bells);
+}
+
 static int start_workers(struct daemon *d)
 {
+	int bells = open_bells(d);
+
+	if (bells < 0) {
+		log_error("cannot start the workers: %s", strerrordesc_np(-bells));
+		return bells;
+	}
 	d->workers = calloc(d->n_workers, sizeof(d->workers[0]));
 	if (!d->workers)
 		return -ENOMEM;
@@ -90,6 +121,8 @@ static int start_workers(struct daemon *d)
 			.lines = d->lines,
 			.line_policy = &d->line_policy,
 			.limit = &d->limit,
+			.memory = &d->memory,
+			.bells = d->bells,
 		};
 		int r = worker_start(&setup, &d->workers[i]);
 
@@ -263,6 +296,7 @@ static void finish(struct daemon *d)
 		d->workers[i] = worker_join(d->workers[i]);
 	}
 	free(d->workers);
+	close_bells(d);
 	d->lines = line_writer_stop(d->lines);
 	mailbox_deinit(&d->reports);
 	snapshot_unref(d->snapshot);
@@ -307,6 +341,8 @@ int daemon_run(struct config *config, const char *config_path)
 	log_set_level(config->log_level);
 	events_init(&d.events, d.started_wall);
 	supervision_init(&d.supervision);
+	if (getrandom(&d.secret, sizeof(d.secret), 0) != sizeof(d.secret))
+		d.secret = clock_wall(); /* a kernel without randomness; better than a constant */
 	signals = open_signals();
 	if (signals < 0) {
 		log_error("cannot take signals: %s", strerrordesc_np(-signals));

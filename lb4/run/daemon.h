@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "address.h"
+#include "budget.h"
 #include "config.h"
 #include "events.h"
 #include "health.h"
@@ -21,6 +22,7 @@
 #include "snapshot.h"
 #include "supervision.h"
 
+struct access;
 struct checker;
 struct control;
 struct line_writer;
@@ -35,6 +37,15 @@ struct connection_limit {
 	uint64_t descriptors;		/* RLIMIT_NOFILE */
 };
 
+/*
+ * By which workers wake each other without a message: a backend has room for somebody's connection.
+ * Main's, since it outlives them.
+ */
+struct worker_bell {
+	_Atomic bool rung; /* and not yet heard */
+	int fd;		   /* an eventfd; −1: none */
+};
+
 /* Which connection lines are written; main writes, workers read. */
 struct line_policy {
 	_Atomic enum log_connections connections;
@@ -45,7 +56,8 @@ struct line_policy {
 struct live_backend {
 	struct backend *backend; /* identity, address, counters */
 	struct backend_health health;
-	uint64_t target_id; /* names it to the checker */
+	uint64_t target_id;	  /* names it to the checker */
+	uint32_t max_connections; /* 0: any number */
 	/* When its connections are reset; NSEC_NEVER: they may finish. */
 	nsec_t drain_deadline; /* an operator drains it */
 	nsec_t down_deadline;  /* it was ejected, with on_down: drain */
@@ -72,6 +84,7 @@ struct live_listener {
 struct live_service {
 	struct service *service; /* identity and counters */
 	struct service_settings settings;
+	struct access *access; /* of settings.allow and deny; NULL: everybody */
 	struct check_config check;
 	struct live_listener *listeners;
 	size_t n_listeners;
@@ -102,6 +115,9 @@ struct daemon {
 	nsec_t now;	 /* of this round of the loop */
 	nsec_t deadline; /* when daemon_on_time() has something to do, or earlier */
 	struct connection_limit limit;
+	struct budget memory;	   /* what clients make all workers hold, and max_memory */
+	struct worker_bell *bells; /* one a worker */
+	uint64_t secret;	   /* keys tables that clients must not aim at */
 	struct line_policy line_policy;
 	struct line_writer *lines;
 	unsigned n_workers_running;

@@ -268,6 +268,7 @@ static void set_policies(struct daemon *d, const struct config *config)
 	log_set_level(config->log_level);
 	atomic_store_explicit(&d->line_policy.connections, config->log_connections,
 			      memory_order_relaxed);
+	atomic_store_explicit(&d->memory.max, config->max_memory, memory_order_relaxed);
 	atomic_store_explicit(&d->line_policy.sample, config->log_sample, memory_order_relaxed);
 }
 

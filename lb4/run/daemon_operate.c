@@ -158,6 +158,7 @@ static struct backend_config *present_backends(const struct live_service *s, siz
 			.name = s->backends[i].backend->name,
 			.address = s->backends[i].backend->address,
 			.weight = s->pool.members[i].weight,
+			.max_connections = s->backends[i].max_connections,
 		};
 	return configs;
 }

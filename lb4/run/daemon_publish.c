@@ -4,11 +4,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "access.h"
 #include "checker.h"
 #include "cleanup.h"
 #include "daemon_private.h"
 #include "log.h"
 #include "worker.h"
+
+/* None is made when no backend has such a limit, which then is not asked for. */
+static int fill_backend_max(const struct live_service *s, struct snapshot_service *ret)
+{
+	bool limited = false;
+
+	for (size_t i = 0; i < s->n_backends; i++)
+		limited |= s->backends[i].max_connections > 0;
+	if (!limited)
+		return 0;
+	ret->backend_max = calloc(s->n_backends, sizeof(ret->backend_max[0]));
+	if (!ret->backend_max)
+		return -ENOMEM;
+	for (size_t i = 0; i < s->n_backends; i++)
+		ret->backend_max[i] = s->backends[i].max_connections;
+	return 0;
+}
 
 static int fill_service(const struct live_service *s, uint64_t seed, struct snapshot_service *ret)
 {
@@ -18,11 +36,12 @@ static int fill_service(const struct live_service *s, uint64_t seed, struct snap
 	ret->service = service_ref(s->service);
 	ret->settings = service_settings_ref(&s->settings);
 	lb4_hash_key_init(&ret->key, seed);
+	ret->access = access_ref(s->access);
 	ret->table = pool_table_ref(s->pool.table);
 	for (size_t i = 0; i < s->n_backends; i++)
 		ret->backends[i] = backend_ref(s->backends[i].backend);
 	ret->n_backends = s->n_backends;
-	return 0;
+	return fill_backend_max(s, ret);
 }
 
 static int build_snapshot(struct daemon *d, struct snapshot **ret)

@@ -23,6 +23,7 @@ static void starve(struct connection *c, unsigned direction)
 	c->direction[direction].starved = true;
 	list_unlink(&c->starved);
 	list_append(&c->splicer->starved, &c->starved);
+	c->splicer->events->on_starved(c->splicer);
 }
 
 static void take(struct connection *c, struct direction *d,

@@ -4,9 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "access.h"
 #include "cleanup.h"
 #include "daemon_private.h"
 #include "socket.h"
+
+/* Sources that one service tells apart: 36 bytes each. */
+#define SOURCES_MIN 4096
+#define SOURCES_MAX (1u << 20)
 
 struct live_service *live_service_free(struct live_service *s, unsigned n_workers)
 {
@@ -23,6 +28,7 @@ struct live_service *live_service_free(struct live_service *s, unsigned n_worker
 	free(s->backends);
 	check_config_deinit(&s->check);
 	service_settings_unref(&s->settings);
+	access_unref(s->access);
 	pool_deinit(&s->pool);
 	service_unref(s->service);
 	free(s);
@@ -45,6 +51,7 @@ static int live_backend_init(struct daemon *d, struct live_backend *b, const cha
 	if (old && address_equal(&old->backend->address, &config->address)) {
 		*b = *old;
 		b->backend = backend_ref(old->backend);
+		b->max_connections = config->max_connections;
 		health_configure(&b->health, &s->check, &s->settings.passive, d->now);
 		if (s->settings.on_down != ON_DOWN_DRAIN)
 			b->down_deadline = NSEC_NEVER;
@@ -55,6 +62,7 @@ static int live_backend_init(struct daemon *d, struct live_backend *b, const cha
 		return -ENOMEM;
 	health_init(&b->health, &s->check, &s->settings.passive, presumed_down, d->now);
 	b->target_id = ++d->next_id;
+	b->max_connections = config->max_connections;
 	b->drain_deadline = old ? old->drain_deadline : NSEC_NEVER;
 	b->down_deadline = NSEC_NEVER;
 	b->drain_begun = old ? old->drain_begun : 0;
@@ -181,6 +189,20 @@ static int make_pool(const struct service_settings *settings, uint64_t seed,
 	return 0;
 }
 
+/*
+ * Four entries for each connection there may be: then sets are seldom full, though every connection
+ * had a source of its own. Only those that are used cost memory.
+ */
+static int track_sources(const struct daemon *d, struct live_service *s)
+{
+	const struct limits_config *limits = &s->settings.limits;
+	uint32_t n = d->limit.max < SOURCES_MAX / 4 ? 4 * d->limit.max : SOURCES_MAX;
+
+	if (!limits->source_connections && !limits->source_rate)
+		return 0;
+	return service_track_sources(s->service, n > SOURCES_MIN ? n : SOURCES_MIN, d->secret);
+}
+
 int live_service_new(struct daemon *d, const struct service_config *config, uint64_t seed,
 		     struct live_service *old, struct live_service **ret)
 {
@@ -195,6 +217,10 @@ int live_service_new(struct daemon *d, const struct service_config *config, uint
 	s->deserted_told = old && old->deserted_told;
 	s->service = old ? service_ref(old->service) : service_new(config->name, d->n_workers);
 	r = s->service ? check_config_copy(&config->check, &s->check) : -ENOMEM;
+	if (r >= 0)
+		r = access_new(s->settings.allow, s->settings.deny, &s->access);
+	if (r >= 0)
+		r = track_sources(d, s);
 	if (r >= 0)
 		r = make_backends(d, s, old, config->backends, config->n_backends, &s->backends);
 	if (r >= 0)

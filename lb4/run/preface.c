@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "preface.h"
+#include "admitting.h"
 #include "connecting.h"
 #include "held.h"
 #include "relay.h"
@@ -11,14 +12,28 @@ static const struct preface_stage *const stages[] = {
 
 static const struct mover mover_preface;
 
+/* Let in by the service that it is of now. */
+static bool is_admitted(const struct connection *c)
+{
+	return c->n_admissions > 0 && c->admissions[c->n_admissions - 1].service == c->service;
+}
+
 /* The time for finding a backend is not what the client took for its first bytes. */
 static void choose(struct connection *c)
 {
 	const struct snapshot_service *service = snapshot_find(c->splicer->snapshot, c->service);
+	enum end_reason reason = END_NONE;
 
-	if (service)
+	if (service) {
 		timeouts_choosing(&c->timeouts, &service->settings, c->splicer->now);
-	connecting_begin(c);
+		/* Where a proxy was to name the client, or another service was chosen for it. */
+		if (!is_admitted(c))
+			reason = admitting_client(c, service);
+	}
+	if (reason == END_NONE)
+		connecting_begin(c);
+	else
+		connection_end(c, reason);
 }
 
 /* Goes on with the first stage from c->stage on that is wanted. */

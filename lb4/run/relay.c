@@ -24,8 +24,7 @@ static enum end_reason reason_of(unsigned side, int error)
 	}
 }
 
-/* Waits for a reset of a side that nobody receives from. */
-static void watch(struct connection *c, unsigned side)
+void relay_watch(struct connection *c, unsigned side)
 {
 	if (c->side[side].watching)
 		return;
@@ -40,7 +39,7 @@ static void pass_fin(struct connection *c, unsigned direction)
 	socket_shutdown(c->side[other_side(direction)].fd);
 	timeouts_half_closed(&c->timeouts, c->splicer->now);
 	connection_arm(c);
-	watch(c, direction);
+	relay_watch(c, direction);
 }
 
 void relay_start(struct connection *c)
@@ -164,7 +163,7 @@ void relay_stalled(struct connection *c)
 {
 	for (unsigned i = 0; i < SIDES; i++)
 		if (c->direction[i].sending)
-			watch(c, i);
+			relay_watch(c, i);
 }
 
 void relay_watched(struct connection *c, unsigned side)
@@ -175,5 +174,5 @@ void relay_watched(struct connection *c, unsigned side)
 	if (error)
 		connection_end(c, reason_of(side, error));
 	else if (!c->side[side].watching)
-		watch(c, side); /* the kernel ended it, short of memory */
+		relay_watch(c, side); /* the kernel ended it, short of memory */
 }

@@ -49,5 +49,8 @@ void relay_send_began(struct connection *c);
 /* A send has not finished for long: sources are watched, since nobody reads from them. */
 void relay_stalled(struct connection *c);
 
+/* Waits for a reset of a side that nobody receives from. */
+void relay_watch(struct connection *c, unsigned side);
+
 /* Something happened on a watched side. */
 void relay_watched(struct connection *c, unsigned side);

@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "admitting.h"
 #include "connecting.h"
 #include "parked.h"
 #include "relay.h"
@@ -9,6 +10,9 @@
 
 /* So many starving connections are fed in a round, lest a crowd of them hold up the others. */
 #define FEED_MAX 64
+
+/* A starving worker looks again this often, since others may have left room in max_memory. */
+#define FEED_PAUSE (50 * NSEC_PER_MSEC)
 
 int splicer_init(struct splicer *s, struct ring *ring, unsigned worker, uint32_t n_max,
 		 const struct splicer_events *events)
@@ -19,6 +23,7 @@ int splicer_init(struct splicer *s, struct ring *ring, unsigned worker, uint32_t
 	list_init(&s->waiting);
 	list_init(&s->starved);
 	list_init(&s->awake);
+	list_init(&s->queues);
 	r = slots_init(&s->connections, sizeof(struct connection), n_max);
 	if (r < 0)
 		return r;
@@ -41,7 +46,7 @@ void splicer_allow_parking(struct splicer *s, struct parking *parking, uint32_t 
 bool splicer_accept(struct splicer *s, const struct snapshot_service *service, int fd,
 		    const struct address *local)
 {
-	return connection_open(s, service, fd, local);
+	return admitting_accept(s, service, fd, local);
 }
 
 static void receive_completed(struct connection *c, unsigned direction,
@@ -139,7 +144,13 @@ static void feed(struct splicer *s)
 
 nsec_t splicer_next(const struct splicer *s)
 {
-	return can_feed(s) ? 0 : heap_next(&s->timers);
+	nsec_t next = heap_next(&s->timers), again = nsec_add(s->now, FEED_PAUSE);
+
+	if (list_empty(&s->starved))
+		return next;
+	if (can_feed(s))
+		return 0;
+	return again < next ? again : next;
 }
 
 void splicer_expire(struct splicer *s)

@@ -27,6 +27,15 @@ struct splicer;
 struct splicer_events {
 	/* `c` has ended, and is freed after this call. */
 	void (*on_end)(struct splicer *s, const struct connection *c);
+	/* A client of `service` was refused before it had a connection, and is reset after this
+	 * call. `local` NULL: the socket can be asked. */
+	void (*on_refused)(struct splicer *s, const struct service *service, int fd,
+			   const struct address *client, const struct address *local,
+			   enum end_reason reason);
+	/* A backend has room for a connection of another worker, which waits for that. */
+	void (*on_room)(struct splicer *s, unsigned worker);
+	/* A direction waits for a receive buffer. */
+	void (*on_starved)(struct splicer *s);
 	/* A connect failed, or its connection was reset before a byte was exchanged; `consecutive`
 	 * such failures since the backend's last byte. `error` is a positive errno. */
 	void (*on_passive)(struct splicer *s, struct backend *b, uint64_t consecutive, int error);
@@ -42,6 +51,8 @@ struct splicer {
 	struct list waiting; /* connections that found no descriptor for their backend's side */
 	bool waking;	     /* they are being given another chance */
 	uint64_t n_sources;  /* source addresses taken in turn */
+	struct list queues;  /* of services, in which connections of this worker wait */
+	bool serving;	     /* they are being served */
 	struct list starved; /* connections that found all receive buffers in use */
 	/* See parked.h. */
 	struct parking *parking; /* borrowed from the worker; NULL: every connection stays awake */
@@ -62,8 +73,8 @@ void splicer_deinit(struct splicer *s);
 
 /*
  * Serves an accepted socket, whose ownership passes. `local` is the address it was accepted at, or
- * NULL when the listener is a wildcard and the socket has to be asked. False when there is no slot:
- * then it has been reset, and on_end() will not tell of it.
+ * NULL when the listener is a wildcard and the socket has to be asked. False when it is refused, or
+ * there is no slot: then it has been reset, and on_end() will not tell of it.
  */
 bool splicer_accept(struct splicer *s, const struct snapshot_service *service, int fd,
 		    const struct address *local);

@@ -11,6 +11,7 @@ enum token_kind {
 	TOKEN_NONE, /* so that no token is 0 */
 	TOKEN_ACCEPT,
 	TOKEN_MAILBOX,
+	TOKEN_BELL,
 	/* Of a connection, the side or direction added: */
 	TOKEN_CONNECT,
 	TOKEN_RECEIVE, /* + direction */

@@ -11,9 +11,10 @@
 
 #include "cleanup.h"
 #include "connection.h"
-#include "connection_line.h"
+#include "event.h"
 #include "log.h"
 #include "parking.h"
+#include "queue.h"
 #include "report.h"
 #include "ring.h"
 #include "token.h"
@@ -21,7 +22,6 @@
 
 #define RING_ENTRIES	  4096
 #define LISTENERS_MAX	  (SERVICES_MAX * LISTEN_MAX)
-#define LINES_DELAY	  (100 * NSEC_PER_MSEC)
 #define BUFFERS_OF_A_RING 32768u
 #define TRIM_INTERVAL	  (10 * NSEC_PER_SEC)
 #define FAULT_PAUSE_MSEC  100
@@ -35,56 +35,33 @@ static struct worker *worker_of(struct splicer *s)
 	return container_of(s, struct worker, splicer);
 }
 
-void worker_lines_flush(struct worker *w)
-{
-	w->lines_due = NSEC_NEVER;
-	if (!w->lines)
-		return;
-	if (line_writer_post(w->setup.lines, w->lines) < 0) {
-		counter_add(w->counters.lines_dropped, w->lines->n_lines);
-		worker_report_trouble(w);
-		free(w->lines);
-	}
-	w->lines = NULL;
-}
-
-static bool line_wanted(struct worker *w, const struct connection *c)
-{
-	const struct line_policy *policy = w->setup.line_policy;
-	enum log_connections which =
-		atomic_load_explicit(&policy->connections, memory_order_relaxed);
-	uint32_t sample = atomic_load_explicit(&policy->sample, memory_order_relaxed);
-
-	if (which == LOG_CONNECTIONS_OFF ||
-	    (which == LOG_CONNECTIONS_FAILED && c->reason == END_DONE))
-		return false;
-	return sample <= 1 || w->line_count++ % sample == 0;
-}
-
-static void write_line(struct worker *w, const struct connection *c)
-{
-	if (w->lines && w->lines->size + CONNECTION_LINE_MAX > LINE_CHUNK_SIZE)
-		worker_lines_flush(w);
-	if (!w->lines) {
-		w->lines = line_chunk_new();
-		w->lines_due = w->splicer.now + LINES_DELAY;
-	}
-	if (!w->lines) {
-		counter_add(w->counters.lines_dropped, 1);
-		worker_report_trouble(w);
-		return;
-	}
-	w->lines->size += connection_line_print(c, clock_wall(), w->lines->text + w->lines->size);
-	w->lines->n_lines++;
-}
-
 static void on_end(struct splicer *s, const struct connection *c)
 {
 	struct worker *w = worker_of(s);
 
-	if (line_wanted(w, c))
-		write_line(w, c);
+	worker_line_end(w, c);
+	budget_give(w->setup.memory, CONNECTION_MEMORY);
 	atomic_fetch_sub_explicit(&w->setup.limit->active, 1, memory_order_relaxed);
+}
+
+static void on_refused(struct splicer *s, const struct service *service, int fd,
+		       const struct address *client, const struct address *local,
+		       enum end_reason reason)
+{
+	worker_line_refused(worker_of(s), service, fd, client, local, reason);
+}
+
+static void on_room(struct splicer *s, unsigned worker)
+{
+	struct worker_bell *bell = &worker_of(s)->setup.bells[worker];
+
+	if (!atomic_exchange(&bell->rung, true))
+		event_raise(bell->fd);
+}
+
+static void on_starved(struct splicer *s)
+{
+	counter_add(worker_of(s)->counters.starved, 1);
 }
 
 static void passive_free(struct message *m)
@@ -122,7 +99,28 @@ static void on_passive(struct splicer *s, struct backend *b, uint64_t consecutiv
 static const struct splicer_events splicer_events = {
 	.on_end = on_end,
 	.on_passive = on_passive,
+	.on_refused = on_refused,
+	.on_room = on_room,
+	.on_starved = on_starved,
 };
+
+static struct worker_bell *bell_of(struct worker *w)
+{
+	return &w->setup.bells[w->setup.index];
+}
+
+/* Silenced before the queues are looked at: what rings meanwhile is heard again. */
+static void hear_bell(struct worker *w)
+{
+	event_clear(bell_of(w)->fd);
+	atomic_store(&bell_of(w)->rung, false);
+	queue_run(&w->splicer);
+}
+
+static void listen_for_bell(struct worker *w)
+{
+	ring_poll(w->ring, bell_of(w)->fd, POLLIN, token_make(TOKEN_BELL, 0, 0));
+}
 
 static void complete(struct worker *w, const struct ring_completion *completion)
 {
@@ -134,6 +132,10 @@ static void complete(struct worker *w, const struct ring_completion *completion)
 		worker_take_messages(w);
 		ring_poll(w->ring, w->mailbox.event_fd, POLLIN, token_make(TOKEN_MAILBOX, 0, 0));
 		break;
+	case TOKEN_BELL:
+		hear_bell(w);
+		listen_for_bell(w);
+		break;
 	default:
 		splicer_complete(&w->splicer, completion);
 	}
@@ -143,8 +145,8 @@ static nsec_t next_deadline(const struct worker *w)
 {
 	nsec_t next = splicer_next(&w->splicer);
 
-	if (w->lines_due < next)
-		next = w->lines_due;
+	if (worker_lines_next(w) < next)
+		next = worker_lines_next(w);
 	if (w->resume_at < next)
 		next = w->resume_at;
 	if (w->trim_at < next)
@@ -192,6 +194,7 @@ static void loop(struct worker *w)
 	struct ring_completion completion;
 
 	ring_poll(w->ring, w->mailbox.event_fd, POLLIN, token_make(TOKEN_MAILBOX, 0, 0));
+	listen_for_bell(w);
 	while (!is_done(w)) {
 		wait_for_something(w);
 		w->splicer.now = clock_now();
@@ -201,8 +204,7 @@ static void loop(struct worker *w)
 		worker_accept_resume(w);
 		trim(w);
 		tell_parked(w);
-		if (w->lines_due <= w->splicer.now)
-			worker_lines_flush(w);
+		worker_lines_on_time(w);
 	}
 	worker_lines_flush(w);
 }
@@ -227,6 +229,7 @@ static int open_all(struct worker *w)
 
 	if (r < 0)
 		return r;
+	ring_set_budget(w->ring, w->setup.memory);
 	r = slots_init(&w->listeners, sizeof(struct listener), LISTENERS_MAX);
 	if (r < 0)
 		return r;

@@ -21,6 +21,8 @@ struct worker;
 struct worker_counters {
 	_Atomic uint64_t accept_pauses;
 	_Atomic uint64_t accept_shortages; /* those for want of descriptors */
+	_Atomic uint64_t memory_pauses;	   /* those of them for max_memory */
+	_Atomic uint64_t starved;	   /* receives that found no buffer, and waited for one */
 	_Atomic uint64_t lines_dropped;
 	_Atomic uint64_t reports_dropped;
 	_Atomic uint64_t parking_failures; /* connections that were not, for want of memory */
@@ -33,6 +35,8 @@ struct worker_setup {
 	struct line_writer *lines;
 	struct line_policy *line_policy;
 	struct connection_limit *limit;
+	struct budget *memory;
+	struct worker_bell *bells; /* of all workers */
 };
 
 /*

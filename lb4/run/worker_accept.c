@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 
+#include "connection.h"
 #include "ring.h"
 #include "socket.h"
 #include "token.h"
@@ -25,6 +26,14 @@ static uint32_t left(uint32_t max, uint32_t taken)
 	return taken < max ? max - taken : 0;
 }
 
+/* Connections that max_memory has room for. */
+static uint32_t memory_room(const struct worker *w)
+{
+	uint64_t n = budget_left(w->setup.memory) / CONNECTION_MEMORY;
+
+	return n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
+}
+
 static uint32_t room(const struct worker *w)
 {
 	const struct connection_limit *limit = w->setup.limit;
@@ -32,8 +41,11 @@ static uint32_t room(const struct worker *w)
 		left(limit->max, atomic_load_explicit(&limit->active, memory_order_relaxed));
 	uint32_t awake =
 		limit->awake_max ? left(limit->awake_max, splicer_awake(&w->splicer)) : room;
+	uint32_t memory = memory_room(w);
 
-	return awake < room ? awake : room;
+	if (awake < room)
+		room = awake;
+	return memory < room ? memory : room;
 }
 
 static uint64_t accept_token(const struct listener *l)
@@ -69,6 +81,8 @@ static void pause_accepting(struct worker *w, bool shortage)
 	counter_add(w->counters.accept_pauses, 1);
 	if (shortage)
 		counter_add(w->counters.accept_shortages, 1);
+	else if (memory_room(w) == 0)
+		counter_add(w->counters.memory_pauses, 1);
 	worker_report_trouble(w);
 	for (uint32_t i = 0; i < w->listeners.n_made; i++) {
 		struct listener *l = slots_at(&w->listeners, i);
@@ -106,8 +120,11 @@ static void serve(struct worker *w, struct listener *l, int fd)
 		return;
 	}
 	atomic_fetch_add_explicit(active, 1, memory_order_relaxed);
-	if (!splicer_accept(&w->splicer, l->view, fd, l->wildcard ? NULL : &l->address))
-		atomic_fetch_sub_explicit(active, 1, memory_order_relaxed);
+	budget_add(w->setup.memory, CONNECTION_MEMORY);
+	if (splicer_accept(&w->splicer, l->view, fd, l->wildcard ? NULL : &l->address))
+		return;
+	budget_give(w->setup.memory, CONNECTION_MEMORY);
+	atomic_fetch_sub_explicit(active, 1, memory_order_relaxed);
 }
 
 /* The last accept has completed: serves what still waits in the queue, and closes. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "cleanup.h"
+#include "queue.h"
 #include "socket.h"
 #include "worker_private.h"
 
@@ -103,6 +104,7 @@ static void carry_out_publish(struct worker *w, struct order *o)
 			l->view = snapshot_find(w->snapshot, l->service);
 	}
 	snapshot_unref(old);
+	queue_run(&w->splicer); /* others may be eligible, and limits others */
 }
 
 int worker_publish(struct worker *w, struct snapshot *snapshot)

@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "line_writer.h"
+#include "refusal_lines.h"
 #include "slots.h"
 #include "splicer.h"
 #include "worker.h"
@@ -39,11 +40,12 @@ struct worker {
 	struct line_chunk *lines; /* being gathered, or NULL */
 	nsec_t lines_due;	  /* when they are passed on */
 	uint32_t line_count;	  /* for sampling */
-	bool paused;		  /* accepting is */
-	bool shortage;		  /* … for want of descriptors, until resume_at */
-	nsec_t resume_at;	  /* when a paused worker looks again */
-	nsec_t trim_at;		  /* when the ring may give memory back */
-	int ring_fault;		  /* of the last wait; 0: none */
+	struct refusal_lines refusals;
+	bool paused;	  /* accepting is */
+	bool shortage;	  /* … for want of descriptors, until resume_at */
+	nsec_t resume_at; /* when a paused worker looks again */
+	nsec_t trim_at;	  /* when the ring may give memory back */
+	int ring_fault;	  /* of the last wait; 0: none */
 	bool stopping;
 	struct report *last_report;
 
@@ -63,7 +65,17 @@ void worker_listener_close(struct worker *w, struct listener *l);
 /* worker_messages.c: carrying out what main said. */
 void worker_take_messages(struct worker *w);
 
-/* worker.c: connection lines. */
+/* worker.c: what a connection counts for in max_memory. */
+#define CONNECTION_MEMORY (sizeof(struct connection) + sizeof(struct timer *))
+
+/* worker_lines.c: what is written of connections that have ended, and of refused ones. */
+void worker_line_end(struct worker *w, const struct connection *c);
+void worker_line_refused(struct worker *w, const struct service *service, int fd,
+			 const struct address *client, const struct address *local,
+			 enum end_reason reason);
+/* Writes what is due, and passes on what was gathered long enough ago. */
+void worker_lines_on_time(struct worker *w);
+nsec_t worker_lines_next(const struct worker *w);
 void worker_lines_flush(struct worker *w);
 
 /* worker_trouble.c: a counter of what should not happen has gone up. */

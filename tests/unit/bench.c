@@ -6,6 +6,7 @@
 #include "bench.h"
 #include "parking.h"
 #include "pool_table.h"
+#include "queue.h"
 #include "socket.h"
 
 #include "test.h"
@@ -88,6 +89,11 @@ static void check_reason(const struct connection *c, const struct fake_socket *c
 	case END_BACKEND_DOWN:
 	case END_STOPPED:
 		break;
+	case END_QUEUE_FULL:
+	case END_QUEUE_TIMEOUT:
+		assert_true(!server || server->closed);
+		assert_null(c->backend);
+		break;
 	case END_PREFACE_CLOSED:
 		assert_true(client->fin && !server);
 		break;
@@ -139,8 +145,42 @@ static void on_passive(struct splicer *s, struct backend *backend, uint64_t cons
 	b->evidence_error = error;
 }
 
+static void on_refused(struct splicer *s, const struct service *service, int fd,
+		       const struct address *client, const struct address *local,
+		       enum end_reason reason)
+{
+	struct bench *b = (struct bench *)s;
+	struct fake_socket *socket = fake_socket_of(fd);
+
+	(void)local;
+	assert_ptr_equal(service, b->service);
+	assert_true(address_equal(client, &socket->peer));
+	assert_false(socket->closed);
+	assert_true(end_reasons[reason].refusal);
+	assert_int_equal(socket->verdict, END_NONE);
+	socket->verdict = (int)reason;
+}
+
+static void on_room(struct splicer *s, unsigned worker)
+{
+	struct bench *b = (struct bench *)s;
+
+	assert_int_not_equal(worker, WORKER);
+	b->n_rung++;
+}
+
+static void on_starved(struct splicer *s)
+{
+	struct bench *b = (struct bench *)s;
+
+	b->n_starved++;
+}
+
 static const struct splicer_events events = {
 	.on_end = on_end,
+	.on_refused = on_refused,
+	.on_room = on_room,
+	.on_starved = on_starved,
 	.on_passive = on_passive,
 };
 
@@ -219,9 +259,14 @@ void bench_publish(struct bench *b, bool with_service)
 		s->n_backends = BENCH_BACKENDS;
 		for (unsigned i = 0; i < BENCH_BACKENDS; i++)
 			s->backends[i] = backend_ref(b->backends[i]);
+		s->backend_max = calloc(BENCH_BACKENDS, sizeof(s->backend_max[0]));
+		assert_non_null(s->backend_max);
+		for (unsigned i = 0; i < BENCH_BACKENDS; i++)
+			s->backend_max[i] = b->backend_max[i];
 	}
 	snapshot_unref(b->splicer.snapshot);
 	b->splicer.snapshot = snapshot;
+	queue_run(&b->splicer);
 }
 
 struct fake_socket *bench_client(struct bench *b, unsigned first)
@@ -382,10 +427,15 @@ void bench_free(struct bench *b)
 	assert_int_equal(splicer_awake(&b->splicer), 0);
 	assert_true(list_empty(&b->splicer.awake));
 	parking_free(b->parking);
+	assert_true(list_empty(&b->splicer.queues));
+	assert_int_equal(b->service->in_use, 0);
+	assert_int_equal(b->service->n_queued, 0);
+	assert_true(b->service->queues[WORKER].since == NSEC_NEVER);
 	splicer_deinit(&b->splicer);
 	b->splicer.snapshot = snapshot_unref(b->splicer.snapshot);
 	for (unsigned i = 0; i < BENCH_BACKENDS; i++) {
 		assert_int_equal(b->backends[i]->refs, 1);
+		assert_int_equal(b->backends[i]->in_use, 0);
 		backend_unref(b->backends[i]);
 	}
 	assert_int_equal(b->service->refs, 1);

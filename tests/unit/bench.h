@@ -18,10 +18,12 @@ struct bench {
 	struct service *service;
 	struct service_settings settings; /* of the next bench_publish() */
 	struct backend *backends[BENCH_BACKENDS];
-	bool eligible[BENCH_BACKENDS]; /* of the next bench_publish() */
-	int outcome[BENCH_BACKENDS];   /* of connects from now on */
-	uint16_t next_port;	       /* of a client */
-	unsigned n_accepted, n_ended, n_refused;
+	bool eligible[BENCH_BACKENDS];	      /* of the next bench_publish() */
+	uint32_t backend_max[BENCH_BACKENDS]; /* of the next bench_publish() */
+	int outcome[BENCH_BACKENDS];	      /* of connects from now on */
+	uint16_t next_port;		      /* of a client */
+	unsigned n_accepted, n_ended, n_refused, n_starved;
+	unsigned n_rung; /* for other workers, whose connections wait for a backend */
 
 	/* The last evidence against a backend. */
 	unsigned n_evidence;

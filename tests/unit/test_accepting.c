@@ -18,6 +18,7 @@ struct stage {
 	struct worker *worker;
 	struct connection_limit limit;
 	struct mailbox reports; /* main's */
+	struct budget memory;
 	struct listener *listener;
 	struct fake_socket *socket;
 };
@@ -38,10 +39,26 @@ static void on_end(struct splicer *s, const struct connection *c)
 	struct worker *w = container_of(s, struct worker, splicer);
 
 	(void)c;
+	budget_give(w->setup.memory, CONNECTION_MEMORY);
 	atomic_fetch_sub(&w->setup.limit->active, 1);
 }
 
-static const struct splicer_events events = {.on_end = on_end};
+static unsigned n_refused;
+
+static void on_refused(struct splicer *s, const struct service *service, int fd,
+		       const struct address *client, const struct address *local,
+		       enum end_reason reason)
+{
+	(void)s;
+	assert_non_null(service);
+	assert_non_null(client);
+	assert_null(local);
+	assert_false(fake_socket_of(fd)->closed); /* it can be asked where it was accepted */
+	assert_true(end_reasons[reason].refusal);
+	n_refused++;
+}
+
+static const struct splicer_events events = {.on_end = on_end, .on_refused = on_refused};
 
 static void listen_now(struct stage *stage)
 {
@@ -67,7 +84,10 @@ static int setup(void **state)
 	stage->limit.max = N_SLOTS;
 	assert_int_equal(mailbox_init(&stage->reports, 100), 0);
 	*w = (struct worker){
-		.setup = {.index = 1, .limit = &stage->limit, .reports = &stage->reports},
+		.setup = {.index = 1,
+			  .limit = &stage->limit,
+			  .reports = &stage->reports,
+			  .memory = &stage->memory},
 		.ring = b->splicer.ring,
 		.snapshot = b->splicer.snapshot,
 		.resume_at = NSEC_NEVER,
@@ -309,6 +329,62 @@ static void descriptors_run_out(void **state)
 	assert_int_equal(active(stage), 30);
 }
 
+/* At max_memory clients wait in the kernel's queue as well, and are let in as others end. */
+static void memory_is_a_limit(void **state)
+{
+	struct stage *stage = *state;
+
+	stage->memory.max = 20 * CONNECTION_MEMORY;
+	worker_listener_close(stage->worker, stage->listener);
+	settle(stage);
+	listen_now(stage);
+	stage->socket->n_arrived = 30;
+	settle(stage);
+	assert_int_equal(active(stage), 20);
+	assert_int_equal(stage->socket->n_arrived, 10);
+	assert_int_equal(counter_read(stage->worker->counters.memory_pauses), 1);
+	end_one(stage);
+	assert_int_equal(active(stage), 20);
+	assert_int_equal(stage->socket->n_arrived, 9);
+	/* Others hold it: looked for now and then. */
+	budget_add(&stage->memory, 5 * CONNECTION_MEMORY);
+	end_one(stage);
+	assert_int_equal(active(stage), 19);
+	budget_give(&stage->memory, 5 * CONNECTION_MEMORY);
+	pass(stage, NSEC_PER_SEC);
+	assert_int_equal(active(stage), 20);
+	/* A reload takes the ceiling away. */
+	stage->memory.max = 0;
+	pass(stage, NSEC_PER_SEC);
+	assert_int_equal(stage->socket->n_arrived, 0);
+	assert_int_equal(stage->memory.used, active(stage) * CONNECTION_MEMORY);
+}
+
+/* Who is refused takes no slot, and no room from those who are not. */
+static void the_refused_cost_nothing(void **state)
+{
+	struct stage *stage = *state;
+	struct snapshot_service *view = (struct snapshot_service *)stage->listener->view;
+
+	n_refused = 0;
+	view->settings.limits.connections = 3;
+	stage->limit.max = 8;
+	stage->socket->n_arrived = 1000;
+	settle(stage);
+	assert_int_equal(active(stage), 3);
+	assert_int_equal(stage->limit.active, 3);
+	assert_int_equal(stage->memory.used, 3 * CONNECTION_MEMORY);
+	assert_int_equal(n_refused, 997);
+	assert_int_equal(pauses(stage), 0);
+	assert_int_equal(bench_ended(stage->bench, END_SERVICE_LIMIT), 997);
+	assert_int_equal(counter_read(stage->bench->service->counters[1].accepted), 1000);
+	end_one(stage);
+	stage->socket->n_arrived = 2;
+	settle(stage);
+	assert_int_equal(active(stage), 3);
+	assert_int_equal(n_refused, 998);
+}
+
 /* A client that is gone before it is accepted stops nothing. */
 static void aborted_clients_do_not_pause(void **state)
 {
@@ -411,6 +487,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(others_make_room, setup, teardown),
 		cmocka_unit_test_setup_teardown(few_at_a_time_near_the_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(descriptors_run_out, setup, teardown),
+		cmocka_unit_test_setup_teardown(memory_is_a_limit, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_refused_cost_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(aborted_clients_do_not_pause, setup, teardown),
 		cmocka_unit_test_setup_teardown(nobody_is_let_in_without_a_service, setup,
 						teardown),

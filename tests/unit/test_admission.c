@@ -74,7 +74,7 @@ static void without_limits_all_are_let_in(void **state)
 	for (unsigned i = 0; i < 20; i++)
 		assert_int_equal(open_now(stage, "192.0.2.1:1"), END_NONE);
 	assert_int_equal(stage->view.service->in_use, 20);
-	assert_null(stage->held[0].source.table);
+	assert_false(stage->held[0].source.tracked);
 }
 
 static void each_limit_has_its_reason(void **state)

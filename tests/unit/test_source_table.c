@@ -80,18 +80,18 @@ static void connections_are_counted(void **state)
 	for (unsigned i = 0; i < 3; i++)
 		assert_int_equal(take(t, 1, &three, START, &holds[i]), SOURCE_ADMITTED);
 	assert_int_equal(take(t, 1, &three, START, &holds[3]), SOURCE_LIMITED);
-	assert_null(holds[3].table);
+	assert_false(holds[3].tracked);
 	assert_int_equal(take(t, 2, &three, START, &other), SOURCE_ADMITTED);
-	source_table_release(&holds[1]);
-	source_table_release(&holds[1]); /* holds nothing any more */
+	source_table_release(t, &holds[1]);
+	source_table_release(t, &holds[1]); /* holds nothing any more */
 	assert_int_equal(take(t, 1, &three, START, &holds[1]), SOURCE_ADMITTED);
 	assert_int_equal(take(t, 1, &three, START, &holds[3]), SOURCE_LIMITED);
 	/* Limits come with each call: another one counts what is held by the old. */
 	assert_int_equal(take(t, 1, &(struct source_limits){.connections = 4}, START, &holds[3]),
 			 SOURCE_ADMITTED);
 	for (unsigned i = 0; i < 4; i++)
-		source_table_release(&holds[i]);
-	source_table_release(&other);
+		source_table_release(t, &holds[i]);
+	source_table_release(t, &other);
 	source_table_free(t);
 }
 
@@ -104,15 +104,15 @@ static void refused_ones_count_for_nothing(void **state)
 
 	(void)state;
 	assert_int_equal(take(t, 1, &limits, START, &hold), SOURCE_ADMITTED);
-	source_table_release(&hold);
+	source_table_release(t, &hold);
 	assert_int_equal(take(t, 1, &limits, START, &hold), SOURCE_ADMITTED);
-	source_table_undo(&hold, limits.rate);
+	source_table_undo(t, &hold, limits.rate);
 	assert_int_equal(take(t, 1, &limits, START, &hold), SOURCE_ADMITTED);
-	source_table_release(&hold);
+	source_table_release(t, &hold);
 	for (unsigned i = 0; i < 100; i++)
 		assert_int_equal(take(t, 1, &limits, START, &hold), SOURCE_TOO_FAST);
 	assert_int_equal(take(t, 1, &limits, START + 500 * NSEC_PER_MSEC, &hold), SOURCE_ADMITTED);
-	source_table_release(&hold);
+	source_table_release(t, &hold);
 	source_table_stats(t, &stats);
 	assert_int_equal(stats.n_holding, 0);
 	source_table_free(t);
@@ -131,8 +131,8 @@ static void a_full_set_lets_strangers_in(void **state)
 		assert_int_equal(take(t, i, &limits, START, &holds[i]), SOURCE_ADMITTED);
 	for (unsigned i = 0; i < 3; i++) {
 		assert_int_equal(take(t, 1000, &limits, START, &stranger), SOURCE_ADMITTED);
-		assert_null(stranger.table);
-		source_table_release(&stranger);
+		assert_false(stranger.tracked);
+		source_table_release(t, &stranger);
 	}
 	source_table_stats(t, &stats);
 	assert_int_equal(stats.n_entries, SOURCE_SET_ENTRIES);
@@ -140,15 +140,15 @@ static void a_full_set_lets_strangers_in(void **state)
 	assert_int_equal(stats.n_untracked, 3);
 	assert_int_equal(take(t, 0, &limits, START, &stranger), SOURCE_LIMITED);
 	/* What holds nothing still is not free before its rate has recovered. */
-	source_table_release(&holds[3]);
+	source_table_release(t, &holds[3]);
 	assert_int_equal(take(t, 1000, &limits, START, &stranger), SOURCE_ADMITTED);
-	assert_null(stranger.table);
+	assert_false(stranger.tracked);
 	assert_int_equal(take(t, 1000, &limits, START + NSEC_PER_SEC, &stranger), SOURCE_ADMITTED);
-	assert_ptr_equal(stranger.table, t);
+	assert_true(stranger.tracked);
 	assert_int_equal(take(t, 1000, &limits, START + NSEC_PER_SEC, &holds[3]), SOURCE_LIMITED);
-	source_table_release(&stranger);
+	source_table_release(t, &stranger);
 	for (uint32_t i = 0; i < SOURCE_SET_ENTRIES; i++)
-		source_table_release(&holds[i]);
+		source_table_release(t, &holds[i]);
 	source_table_free(t);
 }
 
@@ -167,7 +167,7 @@ static void sources_spread(void **state)
 	assert_in_range(stats.n_untracked, 0, N / 500);
 	assert_int_equal(stats.n_holding + stats.n_untracked, N);
 	for (uint32_t i = 0; i < N; i++)
-		source_table_release(&holds[i]);
+		source_table_release(t, &holds[i]);
 	source_table_stats(t, &stats);
 	assert_int_equal(stats.n_holding, 0);
 	source_table_free(t);
@@ -196,7 +196,7 @@ static void the_top_is_told(void **state)
 	assert_int_equal(infos[0].held, 9);
 	assert_int_equal(source_table_top(t, infos, 0), 0);
 	while (n)
-		source_table_release(&holds[--n]);
+		source_table_release(t, &holds[--n]);
 	assert_int_equal(source_table_top(t, infos, 4), 0);
 	source_table_free(t);
 }
@@ -210,7 +210,7 @@ static void *take_and_release(void *table)
 		struct source_hold hold = {};
 
 		refused += take(table, i % 3, &limits, START, &hold) != SOURCE_ADMITTED;
-		source_table_release(&hold);
+		source_table_release(table, &hold);
 	}
 	return (void *)refused;
 }

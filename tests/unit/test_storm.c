@@ -23,7 +23,8 @@
 /* What backends do in a storm with bad ones; the others answer. */
 enum { REFUSES, RESETS, HANGS, ANSWERS };
 
-#define MAY(reason) (1u << (reason))
+#define MAY(reason) (1ull << (reason))
+_Static_assert(END_REASONS < 64, "a bit each");
 
 struct storm {
 	const char *name;
@@ -32,7 +33,8 @@ struct storm {
 	bool shortages;	   /* of descriptors, slots and buffers */
 	bool times;	   /* the limits are short */
 	bool operators;	   /* change the snapshot, and end connections */
-	uint32_t may_end;  /* MAY() of each reason there can be */
+	bool crowded;	   /* backends take few connections, and others queue */
+	uint64_t may_end;  /* MAY() of each reason there can be */
 };
 
 static const struct storm calm = {"calm", .may_end = MAY(END_DONE)};
@@ -70,9 +72,16 @@ static const struct storm operators = {
 		   MAY(END_CONNECT_FAILED) | MAY(END_STOPPED),
 };
 
+static const struct storm crowds = {
+	"crowds",
+	.crowded = true,
+	.may_end = MAY(END_DONE) | MAY(END_QUEUE_FULL) | MAY(END_QUEUE_TIMEOUT) |
+		   MAY(END_SERVICE_LIMIT) | MAY(END_SERVICE_RATE),
+};
+
 static const struct storm everything = {
-	"everything",  .deaths = true,	  .shortages = true,
-	.times = true, .operators = true, .may_end = UINT32_MAX,
+	"everything",	   .deaths = true,  .shortages = true,	   .times = true,
+	.operators = true, .crowded = true, .may_end = UINT64_MAX,
 };
 
 static const struct storm *storm;
@@ -147,6 +156,8 @@ static void operator_acts(struct bench *b)
 	unsigned i = fake_random(BENCH_BACKENDS);
 
 	b->eligible[i] = !b->eligible[i] || fake_chance(30);
+	if (storm->crowded)
+		b->backend_max[i] = fake_random(6);
 	bench_publish(b, fake_chance(90));
 	if (!b->eligible[i])
 		splicer_leave_backend(&b->splicer, b->backends[i], reason);
@@ -166,6 +177,14 @@ static void set_limits(struct bench *b)
 		s->connect_budget = 3600 * NSEC_PER_SEC;
 	if (patient && !storm->bad_backends)
 		s->connect_timeout = s->connect_budget;
+	if (storm->crowded) {
+		for (unsigned i = 0; i < BENCH_BACKENDS; i++)
+			b->backend_max[i] = 1 + fake_random(6);
+		s->limits.connections = fake_random(N_SLOTS);
+		s->limits.rate = fake_random(100);
+		s->queue_length = fake_random(20);
+		s->queue_timeout = (1 + fake_random(500)) * NSEC_PER_MSEC;
+	}
 	if (storm->times) {
 		s->idle_timeout = fake_random(3000) * NSEC_PER_MSEC;
 		s->half_closed_timeout = fake_random(2000) * NSEC_PER_MSEC;
@@ -234,6 +253,9 @@ static void something_happens(struct bench *b)
 		list_some(b);
 	if (fake_chance(60))
 		bench_step(b);
+	for (unsigned i = 0; storm == &crowds && i < BENCH_BACKENDS; i++)
+		assert_in_range(b->backends[i]->in_use, 0, b->backend_max[i]);
+	assert_in_range(b->service->n_queued, 0, b->settings.queue_length);
 }
 
 /* All peers read on and close; all connects are answered. */
@@ -355,7 +377,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		STORM(calm),  STORM(deaths),	STORM(bad_backends), STORM(shortages),
-		STORM(times), STORM(operators), STORM(everything),
+		STORM(times), STORM(operators), STORM(crowds),	     STORM(everything),
 	};
 
 	cmocka_set_test_filter(getenv("LB4_STORM"));
