@@ -238,3 +238,10 @@ bool address_is_wildcard(const struct address *a)
 		return !memcmp(a->ip + 12, zero, 4);
 	return !memcmp(a->ip, zero, sizeof(a->ip));
 }
+
+bool address_ip_is_mapped(const uint8_t ip[16])
+{
+	static const uint8_t start[12] = {[10] = 0xff, [11] = 0xff};
+
+	return !memcmp(ip, start, sizeof(start));
+}

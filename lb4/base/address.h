@@ -47,5 +47,8 @@ socklen_t address_to_sockaddr(const struct address *a, struct sockaddr_storage *
 
 bool address_equal(const struct address *a, const struct address *b);
 
+/* An IPv4 address in its mapped form, as struct address has it. */
+bool address_ip_is_mapped(const uint8_t ip[16]);
+
 /* 0.0.0.0, [::] or the dual-stack wildcard. */
 bool address_is_wildcard(const struct address *a);

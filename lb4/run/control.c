@@ -26,6 +26,7 @@ struct control {
 
 static const char *const query_service[] = {"service", NULL};
 static const char *const query_connections[] = {"service", "limit", NULL};
+static const char *const query_sources[] = {"service", "limit", NULL};
 static const char *const query_explain[] = {"service", "client", "local", NULL};
 
 static const char *const query_events[] = {"service", "since", "last", "wait", NULL};
@@ -37,6 +38,7 @@ static const struct http_route routes[] = {
 	{"GET", "/v1/services", query_service, control_get_services},
 	{"GET", "/v1/backends", query_service, control_get_backends},
 	{"GET", "/v1/connections", query_connections, control_get_connections},
+	{"GET", "/v1/sources", query_sources, control_get_sources},
 	{"GET", "/v1/explain", query_explain, control_get_explain},
 	{"GET", "/v1/table", query_service, control_get_table},
 	{"GET", "/v1/events", query_events, control_get_events},

@@ -67,6 +67,7 @@ static void put_counters(json_t **o, const struct backend *b)
 
 	backend_sum(b, &sum);
 	connects = counter_read(sum.connects);
+	control_put(o, "in_use", control_number(atomic_load(&b->in_use)));
 	control_put(o, "active", control_number(counter_read(sum.active)));
 	control_put(o, "connections", control_number(counter_read(sum.connections)));
 	control_put(o, "connect_failures", control_number(counter_read(sum.connect_failures)));
@@ -100,6 +101,7 @@ json_t *control_backend(const struct live_service *s, const struct live_backend 
 	control_put(&o, "name", json_string(b->backend->name));
 	control_put(&o, "address", control_address(&b->backend->address));
 	control_put(&o, "weight", control_number(m->weight));
+	control_put(&o, "max_connections", control_number(b->max_connections));
 	control_put(&o, "admin", json_string(admin_state_name(m->admin)));
 	put_health(&o, &b->health, now);
 	control_put(&o, "check_address", show_check_address(s, b));

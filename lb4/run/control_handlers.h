@@ -10,7 +10,10 @@
 
 struct daemon;
 struct live_backend;
+struct limits_config;
 struct live_service;
+struct service;
+struct service_settings;
 
 typedef void control_handler(void *context, const struct http_request *q,
 			     struct http_response *ret);
@@ -21,6 +24,9 @@ control_handler control_get_connections;
 
 /* control_services.c */
 control_handler control_get_services;
+
+/* control_limits.c */
+control_handler control_get_sources;
 
 /* control_backends.c */
 control_handler control_get_backends;
@@ -60,6 +66,12 @@ json_t *control_backend(const struct live_service *s, const struct live_backend 
 
 /* The part of the live table each backend owns, in the order of s->backends: n_backends of them. */
 int control_shares(const struct live_service *s, double **ret);
+
+/* Of a service: its limits, its queue, how many rules of access it has, and what is held now. */
+json_t *control_limits(const struct limits_config *l);
+json_t *control_queue(const struct service_settings *s);
+json_t *control_rules(const struct service_settings *s);
+json_t *control_held(const struct service *s);
 
 /* {"up", "eligible", "total"} */
 json_t *control_backends_up(uint64_t up, uint64_t eligible, uint64_t total);

@@ -125,6 +125,9 @@ static json_t *show_settings(const struct service_settings *s)
 			control_duration(*(const nsec_t *)((const char *)s + durations[i].offset)));
 	control_put(&o, "mask", show_mask(s));
 	control_put(&o, "passive", show_passive(&s->passive));
+	control_put(&o, "access", control_rules(s));
+	control_put(&o, "limits", control_limits(&s->limits));
+	control_put(&o, "queue", control_queue(s));
 	control_put(&o, "keepalive", show_keepalive(s));
 	control_put(&o, "proxy_in", show_proxy_in(s));
 	control_put(&o, "source_address",
@@ -214,6 +217,9 @@ static json_t *show_service(const struct live_service *s)
 	control_put(&o, "active", control_number(counter_read(sum.active)));
 	control_put(&o, "accepted", control_number(counter_read(sum.accepted)));
 	control_put(&o, "retries", control_number(counter_read(sum.retries)));
+	control_put(&o, "spilled", control_number(counter_read(sum.spilled)));
+	control_put(&o, "queued", control_number(counter_read(sum.queued)));
+	control_put(&o, "held", control_held(s->service));
 	control_put(&o, "bytes_in", control_number(counter_read(sum.bytes_in)));
 	control_put(&o, "bytes_out", control_number(counter_read(sum.bytes_out)));
 	control_put(&o, "brake", json_boolean(s->pool.brake));

@@ -72,7 +72,8 @@ static void put_totals(json_t **o, const struct daemon *d)
 /* What should not happen and is counted: zeroes on a good day. */
 static json_t *show_trouble(const struct daemon *d)
 {
-	uint64_t accept_pauses = 0, lines_dropped = 0, reports_dropped = 0, parking_failures = 0;
+	uint64_t accept_pauses = 0, memory_pauses = 0, starved = 0, lines_dropped = 0,
+		 reports_dropped = 0, parking_failures = 0;
 	struct checker_stats checker;
 	json_t *o = json_object();
 
@@ -80,12 +81,16 @@ static json_t *show_trouble(const struct daemon *d)
 		const struct worker_counters *c = worker_counters(d->workers[i]);
 
 		accept_pauses += counter_read(c->accept_pauses);
+		memory_pauses += counter_read(c->memory_pauses);
+		starved += counter_read(c->starved);
 		lines_dropped += counter_read(c->lines_dropped);
 		reports_dropped += counter_read(c->reports_dropped);
 		parking_failures += counter_read(c->parking_failures);
 	}
 	checker_stats(d->checker, &checker);
 	control_put(&o, "accept_pauses", control_number(accept_pauses));
+	control_put(&o, "memory_pauses", control_number(memory_pauses));
+	control_put(&o, "starved", control_number(starved));
 	control_put(&o, "lines_dropped", control_number(lines_dropped));
 	control_put(&o, "reports_dropped", control_number(reports_dropped + checker.n_dropped));
 	control_put(&o, "checks_postponed", control_number(checker.n_postponed));
@@ -129,6 +134,8 @@ void control_get_status(void *context, const struct http_request *q, struct http
 	control_put(&o, "workers", control_number(d->n_workers));
 	control_put(&o, "config", control_text(d->config_path));
 	control_put(&o, "max_connections", control_number(d->limit.max));
+	control_put(&o, "max_memory", control_number(atomic_load(&d->memory.max)));
+	control_put(&o, "memory", control_number(atomic_load(&d->memory.used)));
 	put_totals(&o, d);
 	control_put(&o, "parked", control_number(count_parked(d)));
 	control_put(&o, "descriptors", show_descriptors(d));

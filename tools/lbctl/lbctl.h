@@ -81,6 +81,7 @@ verb_function show_status;
 verb_function show_services;
 verb_function show_backends;
 verb_function show_connections;
+verb_function show_sources;
 
 /* explain.c */
 verb_function show_explain;

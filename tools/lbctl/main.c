@@ -39,6 +39,8 @@ const struct command commands[] = {
 	{"backends", "[SERVICE]", 0, show_backends, "the backends and how they are"},
 	{"connections", "[SERVICE]", BIT(OPTION_LIMIT), show_connections,
 	 "the connections there are now"},
+	{"sources", "SERVICE", BIT(OPTION_LIMIT), show_sources,
+	 "the sources with most connections, where sources have limits"},
 	{"explain", "SERVICE CLIENT:PORT", BIT(OPTION_LOCAL), show_explain,
 	 "which backend a connection gets, and why"},
 	{"table", "SERVICE", 0, show_table, "who owns how much of the live table"},

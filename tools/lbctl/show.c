@@ -72,7 +72,7 @@ static void print_connections(const json_t *a)
 int show_status(struct lbctl *l)
 {
 	_cleanup_(json_decrefp) json_t *a = NULL;
-	char text[UNITS_TEXT_MAX];
+	char text[UNITS_TEXT_MAX], more[UNITS_TEXT_MAX];
 	int r = ask(l, "GET", strdup("/v1/status"), NULL, &a);
 
 	if (r != STATUS_DONE || l->options[OPTION_JSON])
@@ -85,6 +85,9 @@ int show_status(struct lbctl *l)
 		printf(" (backends changed at run time: %" PRIu64 ")", number_at(a, "drift"));
 	putchar('\n');
 	print_connections(a);
+	if (number_at(a, "max_memory"))
+		printf("%-13s%s of %s\n", "memory", print_bytes(number_at(a, "memory"), text),
+		       print_bytes(number_at(a, "max_memory"), more));
 	print_up(l, "services", json_object_get(a, "services"));
 	print_up(l, "backends", json_object_get(a, "backends"));
 	print_brakes(l, json_object_get(a, "brake"));
@@ -183,6 +186,10 @@ static void print_service(const json_t *s)
 	print_members(json_object_get(s, "settings"), 1);
 	puts("check:");
 	print_members(json_object_get(s, "check"), 1);
+	puts("held:");
+	print_members(json_object_get(s, "held"), 1);
+	printf("  %-21s %" PRIu64 "\n", "spilled, ever", number_at(s, "spilled"));
+	printf("  %-21s %" PRIu64 "\n", "queued, ever", number_at(s, "queued"));
 	print_ended(json_object_get(s, "ended"));
 }
 
@@ -368,5 +375,29 @@ int show_connections(struct lbctl *l)
 			"lbctl: shown are %zu of %" PRIu64 " connections\n"
 			"  --limit N shows more\n",
 			json_array_size(list), number_at(answer, "active"));
+	return r;
+}
+
+int show_sources(struct lbctl *l)
+{
+	static const struct column columns[] = {{"SOURCE"}, {"CONNECTIONS", true}};
+	_cleanup_(json_decrefp) json_t *answer = NULL;
+	char *path = path_query(l, strdup("/v1/sources"), "service", l->arguments[0]);
+	int r = ask(l, "GET", path_query(l, path, "limit", l->options[OPTION_LIMIT]), NULL,
+		    &answer);
+	const json_t *list, *o;
+	struct columns *c;
+	size_t i;
+
+	if (r != STATUS_DONE || l->options[OPTION_JSON])
+		return r;
+	list = json_object_get(answer, "sources");
+	c = columns_new(columns, N(columns), l->colours);
+	json_array_foreach(list, i, o) {
+		columns_add(c, COLOUR_NONE, "%s", text_at(o, "source"));
+		columns_add(c, COLOUR_NONE, "%" PRIu64, number_at(o, "connections"));
+	}
+	columns_print(c, stdout);
+	columns_free(c);
 	return r;
 }
