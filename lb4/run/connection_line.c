@@ -54,9 +54,9 @@ size_t connection_line_print_refused(const struct service *service, const struct
 				     nsec_t wall, char *buffer)
 {
 	char client_text[ADDRESS_TEXT_MAX], local_text[ADDRESS_TEXT_MAX];
-	char local_quoted[ADDRESS_TEXT_MAX + 2], time[64];
+	char local_quoted[ADDRESS_TEXT_MAX + 2], time[TEXT_TIME_MAX];
 
-	print_time(wall, time, sizeof(time));
+	text_print_time(wall, time);
 	address_print(client, client_text);
 	return (size_t)snprintf(
 		buffer, CONNECTION_LINE_MAX,
@@ -73,9 +73,9 @@ size_t connection_line_print_refused(const struct service *service, const struct
 size_t connection_line_print_more(enum end_reason reason, uint64_t n_more, nsec_t wall,
 				  char *buffer)
 {
-	char time[64];
+	char time[TEXT_TIME_MAX];
 
-	print_time(wall, time, sizeof(time));
+	text_print_time(wall, time);
 	return (size_t)snprintf(
 		buffer, CONNECTION_LINE_MAX,
 		"{\"time\":\"%s\",\"end\":\"%s\",\"party\":\"%s\",\"more\":%" PRIu64 "}\n", time,
