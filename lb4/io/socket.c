@@ -118,6 +118,21 @@ int socket_bind_source(int fd, const struct address *source, bool foreign)
 	return bind(fd, (struct sockaddr *)&sa, length) < 0 ? -errno : 0;
 }
 
+int socket_retune(int fd, const struct service_settings *from, const struct service_settings *to)
+{
+	int r = 0;
+
+	if (from->keepalive_idle == to->keepalive_idle &&
+	    from->keepalive_interval == to->keepalive_interval &&
+	    from->keepalive_count == to->keepalive_count && from->user_timeout == to->user_timeout)
+		return 0;
+	if (from->keepalive_idle && !to->keepalive_idle)
+		r = set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 0);
+	if (r >= 0 && from->user_timeout && !to->user_timeout)
+		r = set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 0);
+	return r < 0 ? r : socket_tune(fd, to);
+}
+
 static int name_of(int fd, int (*get)(int, struct sockaddr *, socklen_t *), struct address *ret)
 {
 	struct sockaddr_storage sa;

@@ -24,6 +24,9 @@ int socket_claim(const struct address *address);
 int socket_new(const struct address *address, int *ret_fd);
 
 /* TCP_NODELAY, keepalive and TCP_USER_TIMEOUT as the service says. -errno of the first that fails. */
+/* The socket of a client that another service has now: from the settings of one to the other's. */
+int socket_retune(int fd, const struct service_settings *from, const struct service_settings *to);
+
 int socket_tune(int fd, const struct service_settings *settings);
 
 /*

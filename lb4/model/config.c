@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cleanup.h"
 #include "config_read.h"
 #include "config_value.h"
 #include "prefix_list.h"
@@ -65,8 +66,18 @@ void service_settings_unref(struct service_settings *s)
 	*s = (struct service_settings){};
 }
 
+static void tls_route_config_deinit(struct tls_route_config *route)
+{
+	text_list_free(route->sni);
+	text_list_free(route->alpn);
+	free(route->service);
+}
+
 void service_config_deinit(struct service_config *s)
 {
+	for (size_t i = 0; i < s->n_tls_routes; i++)
+		tls_route_config_deinit(&s->tls_routes[i]);
+	free(s->tls_routes);
 	for (size_t i = 0; i < s->n_backends; i++)
 		backend_config_deinit(&s->backends[i]);
 	check_config_deinit(&s->check);
@@ -85,6 +96,7 @@ struct config *config_free(struct config *c)
 		service_config_deinit(&c->services[i]);
 	free(c->services);
 	free(c->socket_path);
+	free(c->text);
 	free(c);
 	return NULL;
 }
@@ -189,15 +201,25 @@ int check_config_copy(const struct check_config *from, struct check_config *ret)
 int config_parse(const char *text, size_t size, struct config **ret,
 		 struct config_errors *ret_errors)
 {
+	_cleanup_(config_freep) struct config *c = NULL;
 	struct yaml_tree tree = YAML_TREE_INIT;
 	struct faults faults = FAULTS_INIT;
 	int r;
 
 	yaml_tree_parse(&tree, text, size, &faults);
-	r = config_read(&tree, ret, &faults);
+	r = config_read(&tree, &c, &faults);
 	yaml_tree_deinit(&tree);
 	*ret_errors = faults.found;
-	return r;
+	if (r < 0)
+		return r;
+	c->text = malloc(size + 1);
+	if (!c->text)
+		return -ENOMEM;
+	memcpy(c->text, text, size);
+	c->text[size] = '\0';
+	c->text_size = size;
+	*ret = take_ptr(c);
+	return 0;
 }
 
 const char *check_kind_name(enum check_kind kind)
@@ -232,4 +254,9 @@ const char *fail_mode_name(enum fail_mode fail)
 const char *proxy_version_name(enum proxy_version version)
 {
 	return words_find(schema_proxy_words, version);
+}
+
+const char *hello_error_name(enum hello_error on_error)
+{
+	return words_find(schema_hello_error_words, on_error);
 }

@@ -27,6 +27,12 @@
 #define CHECK_PAYLOAD_MAX   4096
 #define CHECK_ARGUMENTS_MAX 64 /* of a program, its path included */
 
+#define TLS_ROUTES_MAX		4096 /* of one service */
+#define TLS_NAMES_MAX		4096 /* of one route */
+#define TLS_PROTOCOLS_MAX	64   /* different ones in a service's routes; a set is a word */
+#define TLS_PROTOCOL_LENGTH_MAX 255
+#define HELLO_BYTES_MAX		32768 /* what is held of a client before a backend is chosen */
+
 enum check_kind {
 	CHECK_NONE,
 	CHECK_TCP,	   /* the handshake completes */
@@ -90,6 +96,11 @@ enum on_down {
 	ON_DOWN_KEEP,  /* they are left alone */
 };
 
+enum hello_error {
+	HELLO_ERROR_REFUSE,  /* they are reset */
+	HELLO_ERROR_DEFAULT, /* they go to the service's own backends */
+};
+
 enum fail_mode {
 	FAIL_OPEN,   /* past max_eject further failed backends stay in use */
 	FAIL_CLOSED, /* they are ejected all the same; with none left clients are reset */
@@ -137,6 +148,11 @@ struct service_settings {
 	struct prefix_list *source_addresses;
 	bool transparent;
 
+	/* What clients of a service with tls_routes say first. */
+	nsec_t hello_timeout;		 /* default 3s */
+	uint32_t hello_bytes;		 /* default 16384, at most HELLO_BYTES_MAX */
+	enum hello_error hello_on_error; /* default HELLO_ERROR_REFUSE */
+
 	nsec_t keepalive_idle;	   /* 0: keepalive off; default 60s */
 	nsec_t keepalive_interval; /* default 10s */
 	unsigned keepalive_count;  /* default 6 */
@@ -150,14 +166,24 @@ struct backend_config {
 	uint32_t max_connections; /* 0, the default: any number */
 };
 
+/* Which clients go to another service; at least one of `sni` and `alpn` is there. */
+struct tls_route_config {
+	char **sni;	 /* a text list; NULL: any name, or none */
+	char **alpn;	 /* a text list; NULL: any protocols, or none */
+	char *service;	 /* its name */
+	uint32_t target; /* and its index in the configuration */
+};
+
 struct service_config {
 	char *name;
-	struct address *listen;
+	struct address *listen; /* none only when another service routes here */
 	size_t n_listen;
 	struct service_settings settings;
 	struct check_config check;
-	struct backend_config *backends; /* in the order of the file */
+	struct backend_config *backends; /* in the order of the file; none only with routes */
 	size_t n_backends;
+	struct tls_route_config *tls_routes; /* in the order of the file */
+	size_t n_tls_routes;
 };
 
 enum log_connections {
@@ -178,6 +204,8 @@ struct config {
 	uint32_t log_sample;		      /* 1 in N of those; default 1 */
 	struct service_config *services;      /* in the order of the file */
 	size_t n_services;
+	char *text; /* what all of it was read from */
+	size_t text_size;
 };
 
 /* One thing wrong with a file. */
@@ -244,3 +272,4 @@ const char *hash_kind_name(enum hash_kind kind);
 const char *on_down_name(enum on_down on_down);
 const char *fail_mode_name(enum fail_mode fail);
 const char *proxy_version_name(enum proxy_version version);
+const char *hello_error_name(enum hello_error on_error);

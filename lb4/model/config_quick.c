@@ -118,16 +118,25 @@ int config_quick(const char *const *listens, size_t n_listen, const char *const 
 {
 	struct faults faults = FAULTS_INIT;
 	struct build b = {.tree = YAML_TREE_INIT, .faults = &faults};
+	_cleanup_(config_freep) struct config *c = NULL;
 	int r;
 
 	build(&b, listens, n_listen, backends, n_backends, check);
 	if (!b.failed)
-		r = config_read(&b.tree, ret, &faults);
+		r = config_read(&b.tree, &c, &faults);
 	else
 		r = faults.no_memory ? -ENOMEM : -EINVAL;
+	if (r >= 0)
+		c->text = yaml_print(b.tree.nodes);
 	yaml_tree_deinit(&b.tree);
 	*ret_errors = faults.found;
-	return r;
+	if (r < 0)
+		return r;
+	if (!c->text)
+		return -ENOMEM;
+	c->text_size = strlen(c->text);
+	*ret = take_ptr(c);
+	return 0;
 }
 
 /* All faults in one sentence, with their hints in parentheses. NULL when memory is short. */

@@ -10,10 +10,6 @@
 #include "config_value.h"
 #include "text.h"
 
-static bool read_section(struct reader *r, const struct section *section,
-			 const struct yaml_node *key, const struct yaml_node *mapping,
-			 void *target);
-
 static bool refuse_missing(struct reader *r, const struct setting *s, const struct yaml_node *n)
 {
 	faults_add(r->faults, n->line, n->column, "%s: %s", s->key, s->required);
@@ -21,7 +17,7 @@ static bool refuse_missing(struct reader *r, const struct setting *s, const stru
 	return false;
 }
 
-static bool count_fits(struct reader *r, const struct setting *s, const struct yaml_node *n)
+bool count_fits(struct reader *r, const struct setting *s, const struct yaml_node *n)
 {
 	size_t count = yaml_count(n);
 
@@ -151,6 +147,7 @@ static void read_service(struct reader *r, const struct setting *s, const struct
 		r->faults->no_memory = true;
 		return;
 	}
+	routes_read_service(&r->routes, key);
 	r->first_listen = r->listens.n;
 	r->backends.n = 0;
 	value_check_name("service", key, r->faults);
@@ -170,7 +167,7 @@ static bool read_services(struct reader *r, const struct setting *s, const struc
 	if (!is_mapping_of_names(r, s, n) || !count_fits(r, s, n))
 		return false;
 	config->services = calloc(yaml_count(n), sizeof(config->services[0]));
-	if (!config->services) {
+	if (!config->services || !routes_read_init(&r->routes, yaml_count(n))) {
 		r->faults->no_memory = true;
 		return false;
 	}
@@ -198,6 +195,8 @@ static bool read_setting(struct reader *r, const struct setting *s, const struct
 		return read_listen(r, s, value, target);
 	case SETTING_BACKENDS:
 		return read_backends(r, s, value, target);
+	case SETTING_ROUTES:
+		return read_tls_routes(r, s, value, target);
 	case SETTING_SERVICES:
 		return read_services(r, s, value, target);
 	case SETTING_TEXTS:
@@ -293,8 +292,8 @@ static bool read_pair(struct reader *r, struct reading *reading, const struct ya
 	return false;
 }
 
-static bool read_section(struct reader *r, const struct section *section,
-			 const struct yaml_node *key, const struct yaml_node *mapping, void *target)
+bool read_section(struct reader *r, const struct section *section, const struct yaml_node *key,
+		  const struct yaml_node *mapping, void *target)
 {
 	struct reading reading = {section, mapping, key, target};
 	bool good = true;
@@ -334,6 +333,7 @@ int config_read(const struct yaml_tree *tree, struct config **ret, struct faults
 	read_file(&r, tree, config);
 	free(r.listens.items);
 	free(r.backends.items);
+	routes_read_deinit(&r.routes);
 	if (faults->no_memory)
 		return -ENOMEM;
 	if (faults->found.n_errors > 0)

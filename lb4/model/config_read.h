@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "config.h"
+#include "config_routes.h"
 #include "faults.h"
 #include "schema.h"
 #include "yaml_tree.h"
@@ -28,6 +29,7 @@ struct reader {
 	struct claims listens;	/* of all services so far */
 	struct claims backends; /* of this service, as its backends[] */
 	size_t first_listen;	/* of this service in `listens` */
+	struct routes_read routes;
 };
 
 /* One mapping being read: its keys in the order of the section's settings. */
@@ -55,6 +57,19 @@ bool rules_apply(struct reader *r, const struct reading *reading);
 /* Rules about addresses: of one service when it is read, of all listeners at the end. */
 bool rule_backend_addresses(struct reader *r);
 bool rule_listen_addresses(struct reader *r);
+
+/* What is known of a key of the section. */
+const struct given *find_given(const struct reading *reading, const char *key);
+
+/* Says that a required setting is missing; false. */
+bool rule_refuse_missing(struct reader *r, const struct yaml_node *key, const struct setting *s);
+
+/* Reads the mapping as `section` into `target`; `key` is what a fault about all of it names. */
+bool read_section(struct reader *r, const struct section *section, const struct yaml_node *key,
+		  const struct yaml_node *mapping, void *target);
+
+/* What has the number of entries or pairs that setting `s` allows. */
+bool count_fits(struct reader *r, const struct setting *s, const struct yaml_node *n);
 
 /* Builds *ret from the tree. 0, or -EINVAL or -ENOMEM with what `faults` holds. */
 int config_read(const struct yaml_tree *tree, struct config **ret, struct faults *faults);

@@ -84,6 +84,9 @@ static void append_range(char *buffer, const struct setting *s)
 		append(buffer, "a mapping of names to %s",
 		       s->type == SETTING_SERVICES ? "services" : "addresses");
 		break;
+	case SETTING_ROUTES:
+		append(buffer, "a sequence of routes");
+		break;
 	case SETTING_WORD:
 		break;
 	}

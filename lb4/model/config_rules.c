@@ -11,16 +11,23 @@
 #include "source_address.h"
 #include "text.h"
 
-static const struct given *find_given(const struct reading *reading, const char *key)
+const struct given *find_given(const struct reading *reading, const char *key)
 {
 	const struct section *s = reading->section;
 
 	return &reading->given[section_find(s, key) - s->settings];
 }
 
+bool rule_refuse_missing(struct reader *r, const struct yaml_node *key, const struct setting *s)
+{
+	faults_add(r->faults, key ? key->line : 0, key ? key->column : 0, "%s: %s",
+		   key ? key->text : s->key, s->required);
+	faults_hint(r->faults, "add %s", s->key);
+	return false;
+}
+
 static bool require(struct reader *r, const struct reading *reading)
 {
-	const struct yaml_node *key = reading->key;
 	bool good = true;
 
 	/* What a broken-off mapping lacks may stand further on. */
@@ -29,12 +36,8 @@ static bool require(struct reader *r, const struct reading *reading)
 	for (size_t i = 0; reading->section->settings[i].key; i++) {
 		const struct setting *s = &reading->section->settings[i];
 
-		if (!s->required || reading->given[i].key)
-			continue;
-		faults_add(r->faults, key ? key->line : 0, key ? key->column : 0, "%s: %s",
-			   key ? key->text : s->key, s->required);
-		faults_hint(r->faults, "add %s", s->key);
-		good = false;
+		if (s->required && !s->perhaps && !reading->given[i].key)
+			good = rule_refuse_missing(r, reading->key, s);
 	}
 	return good;
 }
@@ -342,6 +345,7 @@ static bool rule_service(struct reader *r, const struct reading *reading)
 
 	set_check_proxy(reading->target);
 	good &= rule_access(r, reading);
+	good &= rule_tls_routes(r, reading);
 	if (find_given(reading, "backends")->good)
 		good &= rule_shares(r, reading);
 	if (find_given(reading, "source_address")->good)
@@ -365,6 +369,7 @@ bool rules_apply(struct reader *r, const struct reading *reading)
 		good &= rule_service(r, reading);
 	} else if (s == &schema_file) {
 		good &= rule_listen_addresses(r);
+		good &= rule_targets(r, reading);
 	}
 	return good;
 }

@@ -18,6 +18,11 @@ enum end_reason {
 	END_PROXY_MISSING,   /* a proxy sent something else than a PROXY header */
 	END_PROXY_MALFORMED, /* … or a broken one */
 	END_PROXY_TIMEOUT,   /* … or none in time */
+	END_NOT_TLS,	     /* a client of a service with tls_routes sent something else */
+	END_HELLO_MALFORMED, /* … or a ClientHello that makes no sense */
+	END_HELLO_TOO_LONG,  /* … or one that is longer than hello: bytes */
+	END_HELLO_TIMEOUT,   /* … or none in time */
+	END_NO_ROUTE,	     /* no route matched, and the service has no backends of its own */
 	END_IDLE,
 	END_HALF_CLOSED,
 	END_LIFETIME,

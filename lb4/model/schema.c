@@ -7,6 +7,7 @@
 #include "maglev.h"
 #include "rate.h"
 #include "schema.h"
+#include "server_name.h"
 
 #define INTO(type, member)                                                                         \
 	.into = {offsetof(struct type, member), sizeof(((struct type *)0)->member)}
@@ -51,6 +52,32 @@ static const char *refuse_socket(const char *text)
 	for (; *text; text++)
 		if ((unsigned char)*text < ' ' || *text == 0x7f)
 			return "the path holds a control character";
+	return NULL;
+}
+
+static const char *refuse_sni(const char *text)
+{
+	bool wildcard = !strncmp(text, "*.", 2);
+	char name[SERVER_NAME_MAX + 1];
+
+	if (!strcmp(text, "*"))
+		return "the service's own backends take what no route matches";
+	if (!is_printable(text))
+		return "a blank or a character outside ASCII (write xn--...)";
+	if (strchr(text, ':'))
+		return "a server name has no port";
+	if (strchr(wildcard ? text + 1 : text, '*'))
+		return "* may only stand for the whole first label, as in *.example.org";
+	return server_name_read(wildcard ? text + 2 : text, strlen(text) - (wildcard ? 2 : 0),
+				name);
+}
+
+static const char *refuse_alpn(const char *text)
+{
+	if (!*text || strlen(text) > TLS_PROTOCOL_LENGTH_MAX)
+		return "expected the name of a protocol, 1 to 255 bytes";
+	if (!is_printable(text))
+		return "a blank or a character outside ASCII";
 	return NULL;
 }
 
@@ -102,6 +129,12 @@ const struct word schema_proxy_words[] = {
 	{"none", PROXY_NONE},
 	{"v1", PROXY_V1},
 	{"v2", PROXY_V2},
+	{},
+};
+
+const struct word schema_hello_error_words[] = {
+	{"refuse", HELLO_ERROR_REFUSE},
+	{"default", HELLO_ERROR_DEFAULT},
 	{},
 };
 
@@ -310,11 +343,40 @@ const struct section schema_backend = {
 	},
 };
 
+const struct section schema_hello = {
+	"hello",
+	(const struct setting[]){
+		{"timeout", SETTING_DURATION, "time for the ClientHello to be complete", "3s",
+		 INTO(service_settings, hello_timeout), RANGE(1 * MSEC, HOUR)},
+		{"bytes", SETTING_NUMBER, "bytes within which the ClientHello has to be complete",
+		 "16384", INTO(service_settings, hello_bytes), RANGE(512, HELLO_BYTES_MAX)},
+		{"on_error", SETTING_WORD, "what becomes of clients that send no ClientHello",
+		 "refuse", INTO(service_settings, hello_on_error),
+		 .words = schema_hello_error_words},
+		{},
+	},
+};
+
+const struct section schema_tls_route = {
+	"a route",
+	(const struct setting[]){
+		{"sni", SETTING_TEXTS, "server names: exact, or *.NAME for one label before it",
+		 INTO(tls_route_config, sni), RANGE(1, TLS_NAMES_MAX), .refuse = refuse_sni},
+		{"alpn", SETTING_TEXTS, "protocols, one of which the client has to offer",
+		 INTO(tls_route_config, alpn), RANGE(1, TLS_PROTOCOLS_MAX), .refuse = refuse_alpn},
+		{"service", SETTING_TEXT, "the service that gets the connection",
+		 .required = "a route needs the name of a service", INTO(tls_route_config, service),
+		 RANGE(1, NAME_LENGTH_MAX)},
+		{},
+	},
+};
+
 const struct section schema_service = {
 	"a service",
 	(const struct setting[]){
 		{"listen", SETTING_LISTEN, "address or addresses that clients connect to",
-		 .required = "a service needs at least one listen address", RANGE(1, LISTEN_MAX)},
+		 .required = "a service needs at least one listen address", RANGE(1, LISTEN_MAX),
+		 .perhaps = true},
 		{"balance", SETTING_WORD, "how a backend is chosen", "maglev",
 		 WORDS({"maglev", WORD_DEFAULT})},
 		{"hash", SETTING_SECTION, "what of a connection decides on its backend",
@@ -385,7 +447,12 @@ const struct section schema_service = {
 		 .zero = true, .step = MSEC},
 		{"backends", SETTING_BACKENDS, "the servers, by name",
 		 .required = "a service needs at least one backend", RANGE(1, BACKENDS_MAX),
-		 .section = &schema_backend},
+		 .perhaps = true, .section = &schema_backend},
+		{"tls_routes", SETTING_ROUTES,
+		 "which services TLS clients go to, by what they ask for", RANGE(1, TLS_ROUTES_MAX),
+		 .section = &schema_tls_route},
+		{"hello", SETTING_SECTION, "how long a ClientHello is waited for, and what else",
+		 .section = &schema_hello, .base = offsetof(struct service_config, settings)},
 		{},
 	},
 };
@@ -414,9 +481,10 @@ const struct section schema_file = {
 };
 
 const struct section *const schema_sections[] = {
-	&schema_file,	 &schema_admin,	 &schema_log,		&schema_service,   &schema_hash,
-	&schema_source,	 &schema_check,	 &schema_passive,	&schema_keepalive, &schema_proxy_in,
-	&schema_backend, &schema_limits, &schema_limits_source, &schema_queue,	   NULL,
+	&schema_file,	 &schema_admin, &schema_log,	   &schema_service,   &schema_hash,
+	&schema_source,	 &schema_check, &schema_passive,   &schema_keepalive, &schema_proxy_in,
+	&schema_backend, &schema_hello, &schema_tls_route, &schema_limits,    &schema_limits_source,
+	&schema_queue,	 NULL,
 };
 
 const struct setting *section_find(const struct section *s, const char *key)
@@ -436,22 +504,42 @@ const char *words_find(const struct word *words, uint64_t value)
 }
 
 static const char *const synonyms[][2] = {
-	{"algorithm", "balance"},   {"bind", "listen"},
-	{"frontend", "listen"},	    {"health", "check"},
-	{"health_check", "check"},  {"healthcheck", "check"},
-	{"hosts", "backends"},	    {"lb_policy", "balance"},
-	{"members", "backends"},    {"method", "balance"},
-	{"path", "http"},	    {"pool", "backends"},
-	{"port", "listen"},	    {"retries", "tries"},
-	{"servers", "backends"},    {"targets", "backends"},
-	{"threads", "workers"},	    {"upstream", "backends"},
-	{"upstreams", "backends"},  {"url", "http"},
-	{"endpoints", "backends"},  {"maxconn", "max_connections"},
-	{"port", "address"},	    {"addr", "address"},
-	{"command", "exec"},	    {"external", "exec"},
-	{"script", "exec"},	    {"mariadb", "mysql"},
-	{"postgresql", "postgres"}, {"pgsql", "postgres"},
+	{"algorithm", "balance"},
+	{"bind", "listen"},
+	{"frontend", "listen"},
+	{"health", "check"},
+	{"health_check", "check"},
+	{"healthcheck", "check"},
+	{"hosts", "backends"},
+	{"lb_policy", "balance"},
+	{"members", "backends"},
+	{"method", "balance"},
+	{"path", "http"},
+	{"pool", "backends"},
+	{"port", "listen"},
+	{"retries", "tries"},
+	{"servers", "backends"},
+	{"targets", "backends"},
+	{"threads", "workers"},
+	{"upstream", "backends"},
+	{"upstreams", "backends"},
+	{"url", "http"},
+	{"endpoints", "backends"},
+	{"maxconn", "max_connections"},
+	{"port", "address"},
+	{"addr", "address"},
+	{"command", "exec"},
+	{"external", "exec"},
+	{"script", "exec"},
+	{"mariadb", "mysql"},
+	{"postgresql", "postgres"},
+	{"pgsql", "postgres"},
 	{"rabbitmq", "amqp"},
+	{"server_name", "sni"},
+	{"server_names", "sni"},
+	{"routes", "tls_routes"},
+	{"sni_routes", "tls_routes"},
+	{"target", "service"},
 };
 
 const char *schema_synonym(const struct section *s, const char *key)

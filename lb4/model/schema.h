@@ -31,6 +31,7 @@ enum setting_type {
 	SETTING_LISTEN,	  /* an address or a sequence of them */
 	SETTING_SERVICES, /* a mapping of names to `section` */
 	SETTING_BACKENDS, /* a mapping of names to `section` or to addresses */
+	SETTING_ROUTES,	  /* a sequence of mappings with the keys of `section` */
 };
 
 /* A word that may stand for a value, and the value. */
@@ -51,6 +52,7 @@ struct setting {
 	const char *description;  /* one line, without the key */
 	const char *default_text; /* as it would stand in the file; NULL: none */
 	const char *required;	  /* what is said when it is missing; NULL: it may be */
+	bool perhaps;		  /* required, unless a rule finds that it may be missing */
 	struct field into;	  /* the value, the value of a word, or the start of a range */
 	uint64_t min, max;   /* of a number, a duration, a length in bytes, a count of entries */
 	bool zero;	     /* 0 may stand below `min` and switches something off */
@@ -76,7 +78,7 @@ struct section {
 
 extern const struct section schema_file, schema_admin, schema_log, schema_service, schema_backend,
 	schema_hash, schema_source, schema_check, schema_passive, schema_keepalive, schema_proxy_in,
-	schema_limits, schema_limits_source, schema_queue;
+	schema_hello, schema_tls_route, schema_limits, schema_limits_source, schema_queue;
 
 /* All of them, ending with NULL. */
 extern const struct section *const schema_sections[];
@@ -91,4 +93,4 @@ const char *schema_synonym(const struct section *s, const char *key);
 const char *words_find(const struct word *words, uint64_t value);
 
 extern const struct word schema_hash_words[], schema_on_down_words[], schema_fail_words[],
-	schema_proxy_words[];
+	schema_proxy_words[], schema_hello_error_words[];

@@ -191,6 +191,7 @@ struct snapshot *snapshot_unref(struct snapshot *s)
 		free(service->backend_max);
 		access_unref(service->access);
 		pool_table_unref(service->table);
+		tls_routes_unref(service->tls_routes);
 		service_settings_unref(&service->settings);
 		service_unref(service->service);
 	}

@@ -18,6 +18,7 @@
 #include "lb4_hash.h"
 #include "list.h"
 #include "pool.h"
+#include "tls_routes.h"
 
 struct access;
 struct source_table;
@@ -37,11 +38,12 @@ struct backend_counters {
 } __attribute__((aligned(64)));
 
 struct service_counters {
-	_Atomic uint64_t accepted;
-	_Atomic uint64_t active;  /* accepted and not ended */
-	_Atomic uint64_t retries; /* candidates tried after the first */
-	_Atomic uint64_t spilled; /* candidates passed over because they were full */
-	_Atomic uint64_t queued;  /* connections that had to wait for a full backend */
+	_Atomic uint64_t accepted; /* at its listen addresses, or from a service that routes here */
+	_Atomic uint64_t active;   /* accepted, not ended and not routed away */
+	_Atomic uint64_t routed;   /* of those accepted, handed to another service by a route */
+	_Atomic uint64_t retries;  /* candidates tried after the first */
+	_Atomic uint64_t spilled;  /* candidates passed over because they were full */
+	_Atomic uint64_t queued;   /* connections that had to wait for a full backend */
 	_Atomic uint64_t bytes_in;
 	_Atomic uint64_t bytes_out;
 	_Atomic uint64_t ended[END_REASONS];
@@ -118,6 +120,7 @@ struct snapshot_service {
 	struct backend **backends; /* table entries are indices into this */
 	uint32_t *backend_max;	   /* of each, connections at a time, 0: any; NULL: none has one */
 	size_t n_backends;
+	struct tls_routes *tls_routes; /* to indices of the snapshot's services; NULL: none */
 };
 
 struct snapshot {

@@ -26,6 +26,13 @@ void timeouts_start(struct timeouts *t, const struct service_settings *settings,
 	};
 }
 
+void timeouts_hand_over(struct timeouts *t, const struct service_settings *settings)
+{
+	t->lifetime_by = limit(t->started, settings->lifetime);
+	t->idle = settings->idle_timeout;
+	t->half_closed = settings->half_closed_timeout;
+}
+
 void timeouts_waiting(struct timeouts *t, nsec_t by)
 {
 	t->connect_by = by;

@@ -50,6 +50,9 @@ bool timeouts_connecting(struct timeouts *t, const struct service_settings *sett
 void timeouts_established(struct timeouts *t, nsec_t now);
 void timeouts_half_closed(struct timeouts *t, nsec_t now);
 
+/* Another service has the connection now. */
+void timeouts_hand_over(struct timeouts *t, const struct service_settings *settings);
+
 /* Bytes passed. */
 static inline void timeouts_byte(struct timeouts *t, nsec_t now)
 {

@@ -10,8 +10,34 @@ struct parse {
 	struct faults *faults;
 	const char *text;
 	size_t size;
+	size_t skipped; /* bytes before `text` */
 	bool seen_document;
+	uint32_t last_end; /* of what was read last */
+	/* Where libyaml's index of characters has last been found as one of bytes. */
+	size_t characters, bytes;
 };
+
+/* Marks come in the order of the text, so this walks it once. */
+static uint32_t byte_of(struct parse *p, size_t index)
+{
+	if (index < p->characters)
+		p->characters = p->bytes = 0;
+	while (p->characters < index && p->bytes < p->size) {
+		do
+			p->bytes++;
+		while (p->bytes < p->size && ((unsigned char)p->text[p->bytes] & 0xc0) == 0x80);
+		p->characters++;
+	}
+	return (uint32_t)(p->skipped + p->bytes);
+}
+
+/* libyaml ends a block scalar where the next line begins. */
+static uint32_t trim(const struct parse *p, uint32_t begin, uint32_t end)
+{
+	while (end > begin && strchr(" \t\r\n", p->text[end - p->skipped - 1]))
+		end--;
+	return end;
+}
 
 static void refuse_decoration(struct parse *p, struct mark at, const yaml_char_t *anchor,
 			      const yaml_char_t *tag)
@@ -39,6 +65,9 @@ static bool on_scalar(struct parse *p, const yaml_event_t *e)
 	n = &p->tree->nodes[p->tree->n_nodes - 1];
 	n->plain = e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
 	n->escaped = e->data.scalar.style == YAML_DOUBLE_QUOTED_SCALAR_STYLE;
+	n->begin = byte_of(p, e->start_mark.index);
+	n->end = trim(p, n->begin, byte_of(p, e->end_mark.index));
+	p->last_end = n->end;
 	return true;
 }
 
@@ -52,6 +81,29 @@ static bool on_alias(struct parse *p, const yaml_event_t *e)
 		return false;
 	p->tree->nodes[p->tree->n_nodes - 1].kind = NODE_REFUSED;
 	return true;
+}
+
+static bool on_open(struct parse *p, const yaml_event_t *e, enum node_kind kind, bool flow)
+{
+	struct yaml_node *n;
+
+	if (!yaml_tree_open(p->tree, kind, mark_of(e->start_mark), p->faults))
+		return false;
+	n = &p->tree->nodes[p->tree->n_nodes - 1];
+	n->flow = flow;
+	n->begin = byte_of(p, e->start_mark.index);
+	return true;
+}
+
+/* Without braces it ends with what it holds: comments that follow are not its. */
+static void on_close(struct parse *p, const yaml_event_t *e)
+{
+	struct yaml_node *n = &p->tree->nodes[p->tree->parents[p->tree->depth - 1]];
+
+	if (n->flow)
+		p->last_end = byte_of(p, e->end_mark.index);
+	n->end = p->last_end;
+	yaml_tree_close(p->tree);
 }
 
 /* False ends the reading. */
@@ -77,13 +129,15 @@ static bool on_event(struct parse *p, const yaml_event_t *e)
 		return on_alias(p, e);
 	case YAML_SEQUENCE_START_EVENT:
 		refuse_decoration(p, at, e->data.sequence_start.anchor, e->data.sequence_start.tag);
-		return yaml_tree_open(p->tree, NODE_SEQUENCE, at, p->faults);
+		return on_open(p, e, NODE_SEQUENCE,
+			       e->data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE);
 	case YAML_MAPPING_START_EVENT:
 		refuse_decoration(p, at, e->data.mapping_start.anchor, e->data.mapping_start.tag);
-		return yaml_tree_open(p->tree, NODE_MAPPING, at, p->faults);
+		return on_open(p, e, NODE_MAPPING,
+			       e->data.mapping_start.style == YAML_FLOW_MAPPING_STYLE);
 	case YAML_SEQUENCE_END_EVENT:
 	case YAML_MAPPING_END_EVENT:
-		yaml_tree_close(p->tree);
+		on_close(p, e);
 		return true;
 	default:
 		return true;
@@ -251,6 +305,7 @@ void yaml_tree_parse(struct yaml_tree *t, const char *text, size_t size, struct 
 	if (size >= 3 && !memcmp(text, byte_order_mark, 3)) {
 		p.text += 3;
 		p.size -= 3;
+		p.skipped = 3;
 	}
 	if (refuse_hidden_end(&p))
 		return;

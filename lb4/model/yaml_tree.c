@@ -108,3 +108,13 @@ size_t yaml_count(const struct yaml_node *parent)
 		n++;
 	return parent->kind == NODE_MAPPING ? n / 2 : n;
 }
+
+const struct yaml_node *yaml_find(const struct yaml_node *mapping, const char *key)
+{
+	if (!mapping || mapping->kind != NODE_MAPPING)
+		return NULL;
+	yaml_for_each_pair(k, value, mapping)
+		if (k->text && !strcmp(k->text, key))
+			return value;
+	return NULL;
+}

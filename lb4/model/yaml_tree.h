@@ -17,7 +17,7 @@
 
 #define YAML_TEXT_MAX  (4u << 20) /* bytes: some hundred thousand backends */
 #define YAML_DEPTH_MAX 16u	  /* three times what the deepest setting needs */
-#define YAML_NODES_MAX (1u << 19) /* so that such a text costs 32 MB at most */
+#define YAML_NODES_MAX (1u << 19) /* so that such a text costs 40 MB at most */
 
 enum node_kind {
 	NODE_SCALAR,
@@ -32,7 +32,9 @@ struct yaml_node {
 	bool escaped; /* scalar: in double quotes, where escapes work */
 	bool open;    /* sequence, mapping: the text broke off inside */
 	bool skip;    /* key: refused already, its value is not to be read */
+	bool flow;    /* sequence, mapping: in brackets or braces */
 	unsigned line, column;
+	uint32_t begin, end; /* bytes of the text, without the blanks and comments around */
 	uint32_t span;	 /* nodes from this one to the end of its children */
 	uint32_t length; /* of `text`, which may hold NUL bytes and ends with one more */
 	char *text;
@@ -68,6 +70,14 @@ bool yaml_tree_scalar(struct yaml_tree *t, const char *text, size_t length, stru
 bool yaml_tree_open(struct yaml_tree *t, enum node_kind kind, struct mark at,
 		    struct faults *faults);
 void yaml_tree_close(struct yaml_tree *t);
+
+/* The value of a key of `mapping`; NULL when it has none, or is NULL itself. */
+const struct yaml_node *yaml_find(const struct yaml_node *mapping, const char *key);
+
+/*
+ * Writes `n` on one line, as YAML that reads back the same. NULL when memory is short.
+ */
+char *yaml_print(const struct yaml_node *n);
 
 /* An empty plain scalar, "~" or "null": what a key without a value has. */
 bool yaml_is_null(const struct yaml_node *n);

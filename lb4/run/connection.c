@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "connecting.h"
+#include "greeting.h"
 #include "parked.h"
 #include "preface.h"
 #include "queue.h"
@@ -95,6 +96,7 @@ bool connection_finish(struct connection *c)
 		admission_release(&c->admissions[i]);
 	backend_unref(c->last_failed);
 	service_unref(c->service);
+	greeting_free(c);
 	slots_free(&s->connections, c);
 	connecting_wake(s);
 	return true;

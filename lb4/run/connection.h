@@ -24,6 +24,7 @@
 
 #include "address.h"
 #include "admission.h"
+#include "client_hello.h"
 #include "end_reason.h"
 #include "heap.h"
 #include "list.h"
@@ -105,13 +106,16 @@ struct connection {
 	bool paused;	 /* between two rounds of candidates */
 	bool moving;	 /* lost: by our own will, since the backend has failed its checks */
 	bool queued;	 /* waits for a backend with room; see queue.h */
+	bool passing;	 /* preface: the stage is over, but for its receive */
 	uint8_t n_admissions;
-	uint8_t stage;		     /* of the preface, or past the last */
-	uint8_t proxy_out;	     /* enum proxy_version that the backend wants */
-	uint8_t n_tries;	     /* begun */
-	uint8_t n_tried;	     /* entries of tried[] */
-	int last_error;		     /* of the last failed connect, a positive errno */
-	struct backend *last_failed; /* whose connect that was; referenced, or NULL */
+	uint8_t stage;			/* of the preface, or past the last */
+	uint8_t proxy_out;		/* enum proxy_version that the backend wants */
+	uint8_t n_tries;		/* begun */
+	uint8_t n_tried;		/* entries of tried[] */
+	struct client_hello_scan hello; /* preface: how far the ClientHello was read */
+	struct greeting *greeting;	/* what it said, for people; or NULL */
+	int last_error;			/* of the last failed connect, a positive errno */
+	struct backend *last_failed;	/* whose connect that was; referenced, or NULL */
 	nsec_t connect_started, connect_took;
 	nsec_t queued_at;
 	struct admission admissions[ADMISSIONS_MAX];

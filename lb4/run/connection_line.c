@@ -5,7 +5,11 @@
 
 #include "connection.h"
 #include "connection_line.h"
+#include "greeting.h"
 #include "text.h"
+
+/* Names of a service and a server, a word, and what stands around them. */
+#define GREETING_TEXT_MAX (NAME_LENGTH_MAX + SERVER_NAME_MAX + 100)
 
 /* What is not known is null, as in the API. */
 static const char *quote(const char *text, char *buffer, size_t size)
@@ -16,6 +20,18 @@ static const char *quote(const char *text, char *buffer, size_t size)
 	return buffer;
 }
 
+/* What a ClientHello told, of those that had to tell. A name needs no escaping either. */
+static const char *print_greeting(const struct connection *c, char *buffer, size_t size)
+{
+	const char *sni = greeting_sni(c), *why = greeting_why(c);
+	const struct service *via = greeting_via(c);
+
+	snprintf(buffer, size, "%s%s%s%s%s%s%s%s%s", via ? ",\"via\":\"" : "", via ? via->name : "",
+		 via ? "\"" : "", sni ? ",\"sni\":\"" : "", sni ? sni : "", sni ? "\"" : "",
+		 why ? ",\"hello\":\"" : "", why ? why : "", why ? "\"" : "");
+	return buffer;
+}
+
 size_t connection_line_print(const struct connection *c, nsec_t wall, char *buffer)
 {
 	const struct end_reason_info *end = &end_reasons[c->reason];
@@ -23,7 +39,7 @@ size_t connection_line_print(const struct connection *c, nsec_t wall, char *buff
 	char client[ADDRESS_TEXT_MAX], peer[ADDRESS_TEXT_MAX], local[ADDRESS_TEXT_MAX],
 		server[ADDRESS_TEXT_MAX];
 	char name_quoted[NAME_LENGTH_MAX + 3], server_quoted[ADDRESS_TEXT_MAX + 2];
-	char time[TEXT_TIME_MAX], error[192] = "";
+	char time[TEXT_TIME_MAX], error[192] = "", greeting[GREETING_TEXT_MAX];
 
 	text_print_time(wall, time);
 	if (c->last_error)
@@ -37,7 +53,7 @@ size_t connection_line_print(const struct connection *c, nsec_t wall, char *buff
 		"{\"time\":\"%s\",\"id\":%" PRIu64 ",\"service\":\"%s\",\"backend\":%s,"
 		"\"client\":\"%s\",\"peer\":\"%s\",\"local\":\"%s\",\"server\":%s,\"end\":\"%s\","
 		"\"party\":\"%s\",\"tries\":%u,\"connect_us\":%" PRIu64 ",\"duration_ms\":%" PRIu64
-		",\"bytes_in\":%" PRIu64 ",\"bytes_out\":%" PRIu64 "%s}\n",
+		",\"bytes_in\":%" PRIu64 ",\"bytes_out\":%" PRIu64 "%s%s}\n",
 		time, connection_id(c), c->service->name,
 		quote(b ? b->name : NULL, name_quoted, sizeof(name_quoted)),
 		address_print(&c->client, client), address_print(&c->peer, peer),
@@ -46,7 +62,7 @@ size_t connection_line_print(const struct connection *c, nsec_t wall, char *buff
 		      sizeof(server_quoted)),
 		end->name, end_party_name(end->party), c->n_tries, c->connect_took / NSEC_PER_USEC,
 		(c->splicer->now - c->timeouts.started) / NSEC_PER_MSEC, c->direction[CLIENT].bytes,
-		c->direction[SERVER].bytes, error);
+		c->direction[SERVER].bytes, print_greeting(c, greeting, sizeof(greeting)), error);
 }
 
 size_t connection_line_print_refused(const struct service *service, const struct address *client,

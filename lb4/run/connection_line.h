@@ -13,7 +13,7 @@ struct connection;
 struct service;
 
 /* No line is longer: names, addresses and numbers are bounded. */
-#define CONNECTION_LINE_MAX 1024
+#define CONNECTION_LINE_MAX 1536
 
 /* Writes the line with its newline to `buffer` (CONNECTION_LINE_MAX bytes); returns its length. */
 size_t connection_line_print(const struct connection *c, nsec_t wall, char *buffer);

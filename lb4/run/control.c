@@ -27,7 +27,7 @@ struct control {
 static const char *const query_service[] = {"service", NULL};
 static const char *const query_connections[] = {"service", "limit", NULL};
 static const char *const query_sources[] = {"service", "limit", NULL};
-static const char *const query_explain[] = {"service", "client", "local", NULL};
+static const char *const query_explain[] = {"service", "client", "local", "sni", "alpn", NULL};
 
 static const char *const query_events[] = {"service", "since", "last", "wait", NULL};
 

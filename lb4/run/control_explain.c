@@ -75,9 +75,9 @@ static bool listens_on(const struct live_service *s, const struct address *local
  * The local address to explain with: the one given, or assumed. A wildcard says nothing about it,
  * which matters unless the service hashes by source. False with the refusal made.
  */
-static bool choose_local(const struct live_service *s, const char *text,
-			 const struct address *client, struct address *ret, json_t **notes,
-			 struct http_response *ret_refusal)
+static bool choose_local(const struct live_service *front, const struct live_service *s,
+			 const char *text, const struct address *client, struct address *ret,
+			 json_t **notes, struct http_response *ret_refusal)
 {
 	const struct address *assumed;
 	bool irrelevant = s->settings.hash == HASH_SOURCE;
@@ -88,13 +88,25 @@ static bool choose_local(const struct live_service *s, const char *text,
 	if (text) {
 		if (!parse_endpoint("local", text, ret, ret_refusal))
 			return false;
-		if (!listens_on(s, ret))
+		if (front->n_listeners && !listens_on(front, ret))
 			control_append(notes, json_string("the service does not listen on the "
 							  "local address given"));
 		return true;
 	}
-	assumed = first_listen(s, client);
-	if (!assumed || (address_is_wildcard(assumed) && !irrelevant)) {
+	assumed = first_listen(front, client);
+	if (!assumed && irrelevant) {
+		*ret = (struct address){.family = client->family};
+		return true;
+	}
+	if (!assumed) {
+		control_refuse(
+			400,
+			"the service has no listen address of its own, and the choice "
+			"depends on the one the client connects to",
+			"name the service whose tls_routes lead here, or give local=", ret_refusal);
+		return false;
+	}
+	if ((address_is_wildcard(assumed) && !irrelevant)) {
 		control_refuse(400,
 			       "the choice depends on the address the client connects to, and "
 			       "the service listens on a wildcard",
@@ -103,7 +115,7 @@ static bool choose_local(const struct live_service *s, const char *text,
 		return false;
 	}
 	*ret = *assumed;
-	if (!irrelevant && s->n_listeners > 1)
+	if (!irrelevant && front->n_listeners > 1)
 		control_append(notes, json_string("the service listens on several addresses; the "
 						  "local address is assumed"));
 	return true;
@@ -188,7 +200,7 @@ static void put_choice(json_t **o, const struct live_service *s, const struct da
 void control_get_explain(void *context, const struct http_request *q, struct http_response *ret)
 {
 	const struct daemon *d = context;
-	const struct live_service *s = required_service(d, q, ret);
+	const struct live_service *front = required_service(d, q, ret), *s;
 	_cleanup_(json_decrefp) json_t *notes = json_array();
 	const char *local_text = http_request_value(q, "local");
 	struct daemon_explanation e;
@@ -196,8 +208,9 @@ void control_get_explain(void *context, const struct http_request *q, struct htt
 	json_t *o;
 	int r;
 
-	if (!s || !parse_endpoint("client", http_request_value(q, "client"), &client, ret) ||
-	    !choose_local(s, local_text, &client, &local, &notes, ret))
+	if (!front || !parse_endpoint("client", http_request_value(q, "client"), &client, ret) ||
+	    !control_follow_route(d, q, front, &s, &notes, ret) ||
+	    !choose_local(front, s, local_text, &client, &local, &notes, ret))
 		return;
 	if (!address_is_wildcard(&local) && local.family != client.family) {
 		control_refuse(400, "client and local are of different address families",
@@ -211,6 +224,7 @@ void control_get_explain(void *context, const struct http_request *q, struct htt
 	}
 	o = json_object();
 	control_put(&o, "service", json_string(s->service->name));
+	control_put(&o, "via", control_text(s != front ? front->service->name : NULL));
 	control_put(&o, "client", control_address(&client));
 	control_put(&o, "local", control_address(&local));
 	control_put(&o, "local_assumed", json_boolean(!local_text));

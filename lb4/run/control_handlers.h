@@ -61,6 +61,18 @@ struct live_service *control_named_service(const struct daemon *d, const struct 
 char *control_nearest_hint(const struct daemon *d, const struct http_request *q, char *buffer,
 			   size_t size);
 
+/* control_routes.c: the routes of a service (an empty array: none) and what it asks of hellos. */
+json_t *control_tls_routes(const struct daemon *d, const struct live_service *s);
+json_t *control_hello(const struct service_settings *s);
+
+/*
+ * The service that a client of `front` gets to, whose ClientHello is described by "sni" and "alpn".
+ * False with the refusal made.
+ */
+bool control_follow_route(const struct daemon *d, const struct http_request *q,
+			  const struct live_service *front, const struct live_service **ret,
+			  json_t **notes, struct http_response *ret_refusal);
+
 /* One backend as GET /v1/backends shows it; NULL when memory is short. */
 json_t *control_backend(const struct live_service *s, const struct live_backend *b, double share);
 

@@ -183,7 +183,7 @@ static json_t *show_check(const struct check_config *c)
 	control_put(&o, "fast_interval", control_duration(c->fast_interval));
 	control_put(&o, "timeout", control_duration(c->timeout));
 	control_put(&o, "rise", control_number(c->rise));
-		control_put(&o, "fall", control_number(c->fall));
+	control_put(&o, "fall", control_number(c->fall));
 	control_put(&o, "proxy", json_string(proxy_version_name(c->proxy)));
 	return o;
 }
@@ -197,7 +197,7 @@ static json_t *show_ended(const struct service_counters *sum)
 	return o;
 }
 
-static json_t *show_service(const struct live_service *s)
+static json_t *show_service(const struct daemon *d, const struct live_service *s)
 {
 	json_t *o = json_object(), *listen = json_array();
 	struct service_counters sum;
@@ -210,12 +210,15 @@ static json_t *show_service(const struct live_service *s)
 	control_put(&o, "hash", json_string(hash_kind_name(s->settings.hash)));
 	control_put(&o, "settings", show_settings(&s->settings));
 	control_put(&o, "check", show_check(&s->check));
+	control_put(&o, "tls_routes", control_tls_routes(d, s));
+	control_put(&o, "hello", s->tls_routes ? control_hello(&s->settings) : json_null());
 	control_put(
 		&o, "backends",
 		control_backends_up(control_count_up(s), control_count_eligible(s), s->n_backends));
 	control_put(&o, "drift", control_number(control_count_drift(s)));
 	control_put(&o, "active", control_number(counter_read(sum.active)));
 	control_put(&o, "accepted", control_number(counter_read(sum.accepted)));
+	control_put(&o, "routed", control_number(counter_read(sum.routed)));
 	control_put(&o, "retries", control_number(counter_read(sum.retries)));
 	control_put(&o, "spilled", control_number(counter_read(sum.spilled)));
 	control_put(&o, "queued", control_number(counter_read(sum.queued)));
@@ -243,7 +246,7 @@ void control_get_services(void *context, const struct http_request *q, struct ht
 	list = json_array();
 	for (size_t i = 0; i < d->n_services; i++)
 		if (!named || d->services[i] == only)
-			control_append(&list, show_service(d->services[i]));
+			control_append(&list, show_service(d, d->services[i]));
 	control_put(&o, "services", list);
 	control_answer(o, ret);
 }

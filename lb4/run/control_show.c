@@ -54,7 +54,8 @@ static void put_totals(json_t **o, const struct daemon *d)
 
 		service_sum(s->service, &sum);
 		active += counter_read(sum.active);
-		services_up += control_count_eligible(s) > 0; /* somebody may be chosen */
+		/* Somebody may be chosen, or nobody ever is: it has routes alone. */
+		services_up += control_count_eligible(s) > 0 || s->n_backends == 0;
 		backends += s->n_backends;
 		up += control_count_up(s);
 		eligible += control_count_eligible(s);
@@ -154,6 +155,8 @@ static json_t *show_connection(const struct connection_info *c)
 	control_put(&o, "id", control_number(c->id));
 	control_put(&o, "state", json_string(c->state));
 	control_put(&o, "service", json_string(c->service->name));
+	control_put(&o, "via", control_text(c->via ? c->via->name : NULL));
+	control_put(&o, "sni", control_text(c->sni));
 	control_put(&o, "backend", control_text(c->backend ? c->backend->name : NULL));
 	control_put(&o, "client", control_address(&c->client));
 	control_put(&o, "peer", control_address(&c->peer));

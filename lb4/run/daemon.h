@@ -86,6 +86,7 @@ struct live_service {
 	struct service_settings settings;
 	struct access *access; /* of settings.allow and deny; NULL: everybody */
 	struct check_config check;
+	struct tls_routes *tls_routes; /* NULL: none */
 	struct live_listener *listeners;
 	size_t n_listeners;
 	struct pool pool;
@@ -187,6 +188,8 @@ struct connection_info {
 	const char *state;	 /* "connecting", "established", "half-closed", "ending" */
 	struct service *service; /* referenced */
 	struct backend *backend; /* referenced, or NULL while none is chosen */
+	struct service *via;	 /* referenced: the service whose route led here; or NULL */
+	char *sni;		 /* the server name its ClientHello asked for; or NULL */
 	struct address client, peer, local;
 	unsigned worker, tries;
 	nsec_t age, idle;

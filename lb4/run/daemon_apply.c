@@ -103,7 +103,7 @@ static int open_listener(struct daemon *d, const struct address *address,
 static int stage_listeners(struct daemon *d, const struct service_config *config,
 			   struct live_service *s, char **ret_error)
 {
-	s->listeners = calloc(config->n_listen, sizeof(s->listeners[0]));
+	s->listeners = calloc(config->n_listen ? config->n_listen : 1, sizeof(s->listeners[0]));
 	if (!s->listeners)
 		return -ENOMEM;
 	s->n_listeners = config->n_listen;

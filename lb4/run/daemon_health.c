@@ -53,7 +53,8 @@ static void tell_brake(struct daemon *d, struct live_service *s)
 
 static void tell_deserted(struct daemon *d, struct live_service *s)
 {
-	bool deserted = s->pool.table->n_eligible == 0;
+	/* A service of routes alone never had anybody. */
+	bool deserted = s->n_backends > 0 && s->pool.table->n_eligible == 0;
 
 	if (deserted == s->deserted_told)
 		return;

@@ -41,6 +41,7 @@ static int fill_service(const struct live_service *s, uint64_t seed, struct snap
 	for (size_t i = 0; i < s->n_backends; i++)
 		ret->backends[i] = backend_ref(s->backends[i].backend);
 	ret->n_backends = s->n_backends;
+	ret->tls_routes = tls_routes_ref(s->tls_routes); /* services are in the file's order */
 	return fill_backend_max(s, ret);
 }
 

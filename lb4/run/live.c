@@ -27,6 +27,7 @@ struct live_service *live_service_free(struct live_service *s, unsigned n_worker
 		backend_unref(s->backends[i].backend);
 	free(s->backends);
 	check_config_deinit(&s->check);
+	tls_routes_unref(s->tls_routes);
 	service_settings_unref(&s->settings);
 	access_unref(s->access);
 	pool_deinit(&s->pool);
@@ -217,6 +218,8 @@ int live_service_new(struct daemon *d, const struct service_config *config, uint
 	s->deserted_told = old && old->deserted_told;
 	s->service = old ? service_ref(old->service) : service_new(config->name, d->n_workers);
 	r = s->service ? check_config_copy(&config->check, &s->check) : -ENOMEM;
+	if (r >= 0 && config->n_tls_routes)
+		r = tls_routes_new(config->tls_routes, config->n_tls_routes, &s->tls_routes);
 	if (r >= 0)
 		r = access_new(s->settings.allow, s->settings.deny, &s->access);
 	if (r >= 0)

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "preface.h"
+#include <errno.h>
+
 #include "admitting.h"
 #include "connecting.h"
+#include "greeting.h"
 #include "held.h"
+#include "preface.h"
 #include "relay.h"
+#include "socket.h"
 
 static const struct preface_stage *const stages[] = {
 	&stage_proxy,
+	&stage_hello,
 };
 #define N_STAGES (sizeof(stages) / sizeof(stages[0]))
 
@@ -94,9 +99,60 @@ void preface_begin(struct connection *c)
 	next_stage(c);
 }
 
+enum preface_result preface_hand_over(struct connection *c, const struct snapshot_service *from,
+				      const struct snapshot_service *to,
+				      enum end_reason *ret_reason)
+{
+	/* Where a proxy was to name the client, it has not been let in here yet. */
+	if (!is_admitted(c)) {
+		*ret_reason = admitting_client(c, from);
+		if (*ret_reason != END_NONE)
+			return PREFACE_REFUSED;
+	}
+	counter_add(connection_service_counters(c)->routed, 1);
+	counter_add(connection_service_counters(c)->active, -1);
+	if (c->greeting)
+		c->greeting->via = c->service;
+	else
+		service_unref(c->service);
+	c->service = service_ref(to->service);
+	counter_add(connection_service_counters(c)->accepted, 1);
+	counter_add(connection_service_counters(c)->active, 1);
+	timeouts_hand_over(&c->timeouts, &to->settings);
+	if (socket_retune(c->side[CLIENT].fd, &from->settings, &to->settings) >= 0)
+		return PREFACE_DONE;
+	*ret_reason = END_CLIENT_RESET; /* as when it is tuned for the first time */
+	return PREFACE_REFUSED;
+}
+
+/* The stage under way is passed over. */
+static void pass(struct connection *c)
+{
+	c->passing = false;
+	c->stage++;
+	next_stage(c);
+}
+
 void preface_expire(struct connection *c)
 {
-	connection_end(c, stages[c->stage]->timed_out);
+	const struct snapshot_service *service = snapshot_find(c->splicer->snapshot, c->service);
+	const struct preface_stage *stage = stages[c->stage];
+
+	if (!service || !stage->passes || !stage->passes(service)) {
+		connection_end(c, stage->timed_out);
+		return;
+	}
+	timeouts_waiting(&c->timeouts, NSEC_NEVER);
+	connection_arm(c);
+	if (c->direction[CLIENT].receiving) {
+		/* Its buffer may be filled already: goes on when that is known. */
+		c->passing = true;
+		ring_cancel(c->splicer->ring, connection_token(c, TOKEN_RECEIVE + CLIENT));
+		return;
+	}
+	list_unlink(&c->starved);
+	c->direction[CLIENT].starved = false;
+	pass(c);
 }
 
 /* What is held already may be all that the stage needs. */
@@ -111,7 +167,16 @@ static void preface_start(struct connection *c, unsigned direction)
 static void preface_received(struct connection *c, unsigned direction,
 			     const struct ring_completion *completion)
 {
-	if (held_take(c, direction, completion))
+	int result = completion->result;
+
+	if (c->passing &&
+	    (result == -ECANCELED || result == -ENOBUFS || result == -EINTR || result == -EAGAIN))
+		pass(c);
+	else if (!held_take(c, direction, completion))
+		return;
+	else if (c->passing)
+		pass(c);
+	else
 		read_stage(c);
 }
 

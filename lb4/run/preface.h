@@ -28,7 +28,9 @@ struct preface_stage {
 	enum preface_result (*read)(struct connection *c, const struct snapshot_service *service,
 				    const uint8_t *data, size_t size, uint32_t *ret_consumed,
 				    enum end_reason *ret_reason);
-	enum end_reason timed_out; /* when its time is over */
+	/* Whether the connection goes on without it when its time is over; NULL: it does not. */
+	bool (*passes)(const struct snapshot_service *service);
+	enum end_reason timed_out; /* else it ends so */
 };
 
 /* The first of the stages that the connection has, or connecting_begin(). */
@@ -37,5 +39,13 @@ void preface_begin(struct connection *c);
 /* The time of the stage under way is over. */
 void preface_expire(struct connection *c);
 
-/* stage_proxy.c */
-extern const struct preface_stage stage_proxy;
+/*
+ * For a stage that finds whose the connection is: it belongs to `to` from now on, a service of the
+ * same snapshot, as if it had been accepted there. Returns what the stage then returns.
+ */
+enum preface_result preface_hand_over(struct connection *c, const struct snapshot_service *from,
+				      const struct snapshot_service *to,
+				      enum end_reason *ret_reason);
+
+/* stage_proxy.c, stage_hello.c */
+extern const struct preface_stage stage_proxy, stage_hello;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
 
 #include "admitting.h"
 #include "connecting.h"
+#include "greeting.h"
 #include "parked.h"
 #include "relay.h"
 #include "splicer.h"
@@ -195,6 +197,8 @@ static void describe(const struct connection *c, struct connection_info *info)
 		.state = connection_state_name(c),
 		.service = service_ref(c->service),
 		.backend = c->backend ? backend_ref(c->backend) : NULL,
+		.via = greeting_via(c) ? service_ref(greeting_via(c)) : NULL,
+		.sni = greeting_sni(c) ? strdup(greeting_sni(c)) : NULL,
 		.client = c->client,
 		.peer = c->peer,
 		.local = c->local,

@@ -351,6 +351,8 @@ void connection_infos_free(struct connection_info *infos, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		service_unref(infos[i].service);
 		backend_unref(infos[i].backend);
+		service_unref(infos[i].via);
+		free(infos[i].sni);
 	}
 	free(infos);
 }

@@ -11,6 +11,7 @@
 #include "config_value.h"
 #include "schema.h"
 #include "text.h"
+#include "tls_routes.h"
 
 #include "fuzz.h"
 
@@ -124,15 +125,42 @@ static void check_check(const struct check_config *c)
 	check_config_deinit(&copy);
 }
 
-static void check_service(const struct service_config *s)
+static bool is_routed_to(const struct config *c, const struct service_config *to)
+{
+	for (size_t i = 0; i < c->n_services; i++)
+		for (size_t j = 0; j < c->services[i].n_tls_routes; j++)
+			if (&c->services[c->services[i].tls_routes[j].target] == to)
+				return true;
+	return false;
+}
+
+static void check_routes(const struct config *c, const struct service_config *s)
+{
+	struct tls_routes *routes;
+
+	for (size_t i = 0; i < s->n_tls_routes; i++) {
+		const struct tls_route_config *route = &s->tls_routes[i];
+		const struct service_config *to = config_find_service(c, route->service);
+
+		check_section(&schema_tls_route, route);
+		assert(route->sni || route->alpn);
+		assert(to && to != s && to->n_tls_routes == 0);
+		assert(to == &c->services[route->target]);
+	}
+	assert(tls_routes_new(s->tls_routes, s->n_tls_routes, &routes) == 0);
+	tls_routes_unref(routes);
+}
+
+static void check_service(const struct config *c, const struct service_config *s)
 {
 	check_name(s->name);
 	check_section(&schema_service, s);
 	check_check(&s->check);
-	assert(s->n_listen > 0 && s->n_listen <= LISTEN_MAX);
+	check_routes(c, s);
+	assert(s->n_listen <= LISTEN_MAX && (s->n_listen > 0 || is_routed_to(c, s)));
 	for (size_t i = 0; i < s->n_listen; i++)
 		check_address(&s->listen[i], true);
-	assert(s->n_backends > 0 && s->n_backends <= BACKENDS_MAX);
+	assert(s->n_backends <= BACKENDS_MAX && (s->n_backends > 0 || s->n_tls_routes > 0));
 	for (size_t i = 0; i < s->n_backends; i++) {
 		const struct backend_config *b = &s->backends[i];
 
@@ -150,7 +178,7 @@ static void check_config(const struct config *c)
 	check_section(&schema_file, c);
 	assert(c->n_services > 0 && c->n_services <= SERVICES_MAX);
 	for (size_t i = 0; i < c->n_services; i++) {
-		check_service(&c->services[i]);
+		check_service(c, &c->services[i]);
 		assert(config_find_service(c, c->services[i].name) == &c->services[i]);
 	}
 }

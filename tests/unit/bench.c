@@ -101,6 +101,11 @@ static void check_reason(const struct connection *c, const struct fake_socket *c
 	case END_PROXY_MISSING:
 	case END_PROXY_MALFORMED:
 	case END_PROXY_TIMEOUT:
+	case END_NOT_TLS:
+	case END_HELLO_MALFORMED:
+	case END_HELLO_TOO_LONG:
+	case END_HELLO_TIMEOUT:
+	case END_NO_ROUTE:
 		assert_null(server);
 		break;
 	case END_IDLE:
@@ -122,7 +127,7 @@ static void on_end(struct splicer *s, const struct connection *c)
 	struct fake_socket *server = client->partner;
 
 	b->n_ended++;
-	assert_ptr_equal(c->service, b->service);
+	assert_true(c->service == b->service || c->service == b->target);
 	assert_int_equal(client->verdict, END_NONE); /* told once */
 	client->verdict = (int)c->reason;
 	assert_true(client->closed);
@@ -210,6 +215,9 @@ struct bench *bench_new(unsigned n_backends, uint32_t n_connections, uint32_t n_
 	b->next_port = 1024;
 	b->service = service_new("web", WORKER + 1);
 	assert_non_null(b->service);
+	b->target = service_new("target", WORKER + 1);
+	assert_non_null(b->target);
+	b->target_settings = settings;
 	for (unsigned i = 0; i < BENCH_BACKENDS; i++) {
 		const struct address address = {
 			.ip = {[10] = 0xff, 0xff, 127, 0, 1, (uint8_t)(i + 1)},
@@ -232,38 +240,62 @@ void bench_park(struct bench *b, uint32_t awake_max)
 	splicer_allow_parking(&b->splicer, b->parking, awake_max);
 }
 
-static struct pool_table *make_table(const struct bench *b)
+static struct pool_table *make_table(const bool eligible[BENCH_BACKENDS])
 {
 	uint16_t base[BENCH_SLOTS];
 
 	for (unsigned i = 0; i < BENCH_SLOTS; i++)
 		base[i] = (uint16_t)(i % BENCH_BACKENDS);
-	return pool_table_new(1, base, BENCH_SLOTS, b->eligible, BENCH_BACKENDS);
+	return pool_table_new(1, base, BENCH_SLOTS, eligible, BENCH_BACKENDS);
+}
+
+static void fill_view(const struct bench *b, struct snapshot_service *s, struct service *service,
+		      const struct service_settings *with, const bool eligible[BENCH_BACKENDS])
+{
+	s->service = service_ref(service);
+	s->settings = service_settings_ref(with);
+	lb4_hash_key_init(&s->key, 1);
+	s->table = make_table(eligible);
+	assert_non_null(s->table);
+	s->backends = calloc(BENCH_BACKENDS, sizeof(s->backends[0]));
+	assert_non_null(s->backends);
+	s->n_backends = BENCH_BACKENDS;
+	for (unsigned i = 0; i < BENCH_BACKENDS; i++)
+		s->backends[i] = backend_ref(b->backends[i]);
+	s->backend_max = calloc(BENCH_BACKENDS, sizeof(s->backend_max[0]));
+	assert_non_null(s->backend_max);
+	for (unsigned i = 0; i < BENCH_BACKENDS; i++)
+		s->backend_max[i] = b->backend_max[i];
+}
+
+/* As main makes it for a service of routes alone. */
+static void take_backends(struct snapshot_service *s)
+{
+	static const bool nobody[BENCH_BACKENDS];
+
+	for (size_t i = 0; i < s->n_backends; i++)
+		backend_unref(s->backends[i]);
+	s->n_backends = 0;
+	pool_table_unref(s->table);
+	s->table = make_table(nobody);
+	assert_non_null(s->table);
 }
 
 void bench_publish(struct bench *b, bool with_service)
 {
-	struct snapshot *snapshot = snapshot_new(with_service ? 1 : 0);
+	size_t n = with_service ? 1 + (b->routes != NULL) : 0;
+	struct snapshot *snapshot = snapshot_new(n);
 
 	assert_non_null(snapshot);
-	if (with_service) {
-		struct snapshot_service *s = &snapshot->services[0];
-
-		s->service = service_ref(b->service);
-		s->settings = service_settings_ref(&b->settings);
-		lb4_hash_key_init(&s->key, 1);
-		s->table = make_table(b);
-		assert_non_null(s->table);
-		s->backends = calloc(BENCH_BACKENDS, sizeof(s->backends[0]));
-		assert_non_null(s->backends);
-		s->n_backends = BENCH_BACKENDS;
-		for (unsigned i = 0; i < BENCH_BACKENDS; i++)
-			s->backends[i] = backend_ref(b->backends[i]);
-		s->backend_max = calloc(BENCH_BACKENDS, sizeof(s->backend_max[0]));
-		assert_non_null(s->backend_max);
-		for (unsigned i = 0; i < BENCH_BACKENDS; i++)
-			s->backend_max[i] = b->backend_max[i];
+	if (n > 0)
+		fill_view(b, &snapshot->services[0], b->service, &b->settings, b->eligible);
+	if (n > 1) {
+		snapshot->services[0].tls_routes = tls_routes_ref(b->routes);
+		fill_view(b, &snapshot->services[1], b->target, &b->target_settings,
+			  b->target_eligible);
 	}
+	if (n > 0 && b->without_backends)
+		take_backends(&snapshot->services[0]);
 	snapshot_unref(b->splicer.snapshot);
 	b->splicer.snapshot = snapshot;
 	queue_run(&b->splicer);
@@ -287,6 +319,11 @@ struct fake_socket *bench_client(struct bench *b, unsigned first)
 uint64_t bench_ended(const struct bench *b, enum end_reason reason)
 {
 	return counter_read(b->service->counters[WORKER].ended[reason]);
+}
+
+uint64_t bench_target_ended(const struct bench *b, enum end_reason reason)
+{
+	return counter_read(b->target->counters[WORKER].ended[reason]);
 }
 
 bool bench_serve(struct bench *b, struct fake_socket *client)
@@ -388,7 +425,8 @@ static void count_bytes(unsigned i, uint64_t *ret_in, uint64_t *ret_out)
 static void check_counters(const struct bench *b)
 {
 	const struct service_counters *service = &b->service->counters[WORKER];
-	uint64_t ended = 0, bytes_in = 0, bytes_out = 0;
+	const struct service_counters *target = &b->target->counters[WORKER];
+	uint64_t ended = 0, target_ended = 0, bytes_in = 0, bytes_out = 0;
 
 	for (unsigned i = 0; i < BENCH_BACKENDS; i++) {
 		const struct backend_counters *c = &b->backends[i]->counters[WORKER];
@@ -404,13 +442,21 @@ static void check_counters(const struct bench *b)
 			    counter_read(c->connections));
 		assert_int_equal(counter_read(b->backends[i]->counters[0].connections), 0);
 	}
-	assert_int_equal(counter_read(service->bytes_in), bytes_in);
-	assert_int_equal(counter_read(service->bytes_out), bytes_out);
+	assert_int_equal(counter_read(service->bytes_in) + counter_read(target->bytes_in),
+			 bytes_in);
+	assert_int_equal(counter_read(service->bytes_out) + counter_read(target->bytes_out),
+			 bytes_out);
 	assert_int_equal(counter_read(service->accepted), b->n_accepted);
+	assert_int_equal(counter_read(target->accepted), counter_read(service->routed));
+	assert_int_equal(counter_read(target->routed), 0);
 	assert_int_equal(counter_read(service->active), 0);
-	for (unsigned i = 0; i < END_REASONS; i++)
+	assert_int_equal(counter_read(target->active), 0);
+	for (unsigned i = 0; i < END_REASONS; i++) {
 		ended += counter_read(service->ended[i]);
-	assert_int_equal(ended, b->n_accepted);
+		target_ended += counter_read(target->ended[i]);
+	}
+	assert_int_equal(ended + counter_read(service->routed), b->n_accepted);
+	assert_int_equal(target_ended, counter_read(target->accepted));
 	assert_int_equal(b->n_ended + b->n_refused, b->n_accepted);
 	assert_int_equal(bench_ended(b, END_NONE), 0);
 }
@@ -440,6 +486,9 @@ void bench_free(struct bench *b)
 	}
 	assert_int_equal(b->service->refs, 1);
 	service_unref(b->service);
+	assert_int_equal(b->target->refs, 1);
+	service_unref(b->target);
+	tls_routes_unref(b->routes);
 	fake_close();
 	free(b);
 }

@@ -17,6 +17,13 @@ struct bench {
 	struct parking *parking; /* NULL until bench_park() */
 	struct service *service;
 	struct service_settings settings; /* of the next bench_publish() */
+	/* A second service, with its own table of the same backends; routes of the first lead to it
+	 * as to index 1. Of the next bench_publish(), where there are routes. */
+	struct service *target;
+	struct service_settings target_settings;
+	struct tls_routes *routes; /* owned */
+	bool without_backends;	   /* has the first service none of its own */
+	bool target_eligible[BENCH_BACKENDS];
 	struct backend *backends[BENCH_BACKENDS];
 	bool eligible[BENCH_BACKENDS];	      /* of the next bench_publish() */
 	uint32_t backend_max[BENCH_BACKENDS]; /* of the next bench_publish() */
@@ -62,5 +69,8 @@ struct connection *bench_connection(struct bench *b, const struct fake_socket *c
 
 /* The connection has ended so, and both sides were told as the reason asks for. */
 void bench_expect_end(struct bench *b, const struct fake_socket *client, enum end_reason reason);
+
+/* Of the second service. */
+uint64_t bench_target_ended(const struct bench *b, enum end_reason reason);
 
 uint64_t bench_ended(const struct bench *b, enum end_reason reason);

@@ -254,6 +254,12 @@ int socket_bind_source(int fd, const struct address *source, bool foreign)
 	return take_error(&fake.bind_error);
 }
 
+int socket_retune(int fd, const struct service_settings *from, const struct service_settings *to)
+{
+	assert_non_null(from);
+	return socket_tune(fd, to);
+}
+
 int socket_peer(int fd, struct address *ret)
 {
 	struct fake_socket *s = fake_find(fd);

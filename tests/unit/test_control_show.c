@@ -254,6 +254,103 @@ static void explains_wildcards(void **state)
 	assert_int_equal(json_array_size(json_object_get(c, "notes")), 0);
 }
 
+/* The fake's web service leads clients of shop.test, or with h2, to its cache. */
+static void add_routes(struct daemon *d)
+{
+	static char *names[] = {"shop.test", NULL}, *protocols[] = {"h2", NULL};
+	static struct tls_route_config routes[] = {
+		{.sni = names, .service = "cache", .target = 1},
+		{.alpn = protocols, .service = "cache", .target = 1},
+	};
+	static struct service_config web = {
+		.name = "web", .tls_routes = routes, .n_tls_routes = ARRAY_SIZE(routes)};
+
+	d->config->services = &web;
+	d->config->n_services = 1;
+	d->services[0]->settings.hello_timeout = NSEC_PER_SEC;
+	d->services[0]->settings.hello_bytes = 512;
+	assert_int_equal(tls_routes_new(routes, ARRAY_SIZE(routes), &d->services[0]->tls_routes),
+			 0);
+}
+
+static void shows_routes(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_(json_decrefp) json_t *a = NULL;
+	json_t *web, *cache, *routes;
+
+	add_routes(&f->fake.daemon);
+	a = get(f, "/v1/services");
+	web = json_array_get(json_object_get(a, "services"), 0);
+	cache = json_array_get(json_object_get(a, "services"), 1);
+	routes = json_object_get(web, "tls_routes");
+	assert_int_equal(json_array_size(routes), 2);
+	assert_string_equal(text(json_array_get(routes, 0), "service"), "cache");
+	assert_int_equal(json_array_size(json_object_get(json_array_get(routes, 0), "sni")), 1);
+	assert_null_at(json_array_get(routes, 0), "alpn");
+	assert_null_at(json_array_get(routes, 1), "sni");
+	assert_int_equal(number(json_object_get(web, "hello"), "bytes"), 512);
+	assert_string_equal(text(json_object_get(web, "hello"), "on_error"), "refuse");
+	assert_int_equal(json_array_size(json_object_get(cache, "tls_routes")), 0);
+	assert_null_at(cache, "hello");
+	assert_int_equal(number(web, "routed"), 0);
+	tls_routes_unref(f->fake.daemon.services[0]->tls_routes);
+}
+
+static void explains_routes(void **state)
+{
+	static const struct {
+		const char *query, *service, *via;
+	} cases[] = {
+		{"", "web", NULL},
+		{"&sni=other.test", "web", NULL},
+		{"&sni=Shop.Test.", "cache", "web"},
+		{"&alpn=http/1.1,h2", "cache", "web"},
+		{"&alpn=http/1.1", "web", NULL},
+	};
+	static const char *const wrong[] = {"&sni=", "&sni=a%20b", "&alpn=h2,", "&alpn=,h2"};
+	struct fixture *f = *state;
+	char path[128];
+
+	add_routes(&f->fake.daemon);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_(json_decrefp) json_t *a = NULL;
+
+		snprintf(path, sizeof(path), "/v1/explain?service=web&client=198.51.100.7:7001%s",
+			 cases[i].query);
+		a = get(f, path);
+		assert_string_equal(text(a, "service"), cases[i].service);
+		assert_string_equal(text(a, "local"), "192.0.2.10:80");
+		if (cases[i].via)
+			assert_string_equal(text(a, "via"), cases[i].via);
+		else
+			assert_null_at(a, "via");
+		assert_true(json_array_size(json_object_get(a, "notes")) > 0);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		snprintf(path, sizeof(path), "/v1/explain?service=web&client=198.51.100.7:7001%s",
+			 wrong[i]);
+		json_decref(request(f, "GET", path, NULL, 400));
+	}
+	tls_routes_unref(f->fake.daemon.services[0]->tls_routes);
+}
+
+/* A service that only routes lead to: nobody can tell where its clients connect to. */
+static void explains_without_listen(void **state)
+{
+	struct fixture *f = *state;
+	struct live_service *web = f->fake.daemon.services[0], *cache = f->fake.daemon.services[1];
+	_cleanup_(json_decrefp) json_t *a = NULL, *b = NULL, *c = NULL;
+
+	web->n_listeners = cache->n_listeners = 0;
+	a = request(f, "GET", "/v1/explain?service=web&client=198.51.100.7:7000", NULL, 400);
+	assert_non_null(strstr(text(a, "hint"), "tls_routes"));
+	b = get(f, "/v1/explain?service=web&client=198.51.100.7:7000&local=192.0.2.9:80");
+	assert_string_equal(text(b, "service"), "web");
+	c = get(f, "/v1/explain?service=cache&client=198.51.100.7:7000"); /* hash: source */
+	assert_string_equal(text(c, "backend"), "redis1");
+}
+
 static void explains_nobody(void **state)
 {
 	struct fixture *f = *state;
@@ -334,6 +431,9 @@ int main(void)
 		CONTROL_TEST(shows_connections),
 		CONTROL_TEST(explains),
 		CONTROL_TEST(explains_wildcards),
+		CONTROL_TEST(shows_routes),
+		CONTROL_TEST(explains_routes),
+		CONTROL_TEST(explains_without_listen),
 		CONTROL_TEST(explains_nobody),
 		CONTROL_TEST(shows_tables),
 		CONTROL_TEST(tables_outlive_changes),

@@ -536,6 +536,57 @@ static void a_reload_opens_what_is_new_and_closes_what_is_gone(void **state)
 	end(&d);
 }
 
+/* Where the route of the present snapshot's service "front" leads. */
+static const char *where_front_leads(const struct daemon *d)
+{
+	const struct snapshot *s = d->snapshot;
+	struct client_hello hello = {.has_sni = true, .sni = "a.test"};
+
+	for (size_t i = 0; i < s->n_services; i++) {
+		const struct snapshot_service *front = &s->services[i];
+		uint32_t route;
+
+		if (strcmp(front->service->name, "front") != 0)
+			continue;
+		assert_int_equal(front->n_backends, 0);
+		assert_int_equal(front->table->n_eligible, 0);
+		route = tls_routes_find(front->tls_routes, &hello);
+		return s->services[tls_routes_target(front->tls_routes, route)].service->name;
+	}
+	return NULL;
+}
+
+/* A service of routes alone, and one without an address; the file's order makes no difference. */
+static void routes_follow_their_service(void **state)
+{
+	static const char *const files[] = {
+		HEAD "  front: {listen: \":443\", tls_routes: [{sni: a.test, service: web}]}\n"
+		     "  web: {backends: {a: \"10.0.0.1:1\"}}\n",
+		HEAD "  other: {listen: \":80\", backends: {a: \"10.0.0.1:1\"}}\n"
+		     "  web: {backends: {a: \"10.0.0.1:1\"}}\n"
+		     "  front: {listen: \":443\", tls_routes: [{sni: a.test, service: web}]}\n",
+		HEAD "  web: {backends: {a: \"10.0.0.1:1\"}}\n"
+		     "  front: {listen: \":443\", tls_routes: [{sni: a.test, service: other}]}\n"
+		     "  other: {listen: \":81\", tls_routes: [{sni: a.test, service: web}]}\n",
+	};
+	struct config_errors errors;
+	struct config *refused;
+	struct daemon d;
+
+	(void)state;
+	begin(&d, files[0]);
+	assert_string_equal(where_front_leads(&d), "web");
+	assert_false(daemon_find_service(&d, "front")->deserted_told);
+	assert_int_equal(apply(&d, parse(files[1])), 0);
+	assert_string_equal(where_front_leads(&d), "web");
+	/* No chains: the file is refused and what runs goes on. */
+	assert_int_equal(config_parse(files[2], strlen(files[2]), &refused, &errors), -EINVAL);
+	config_errors_deinit(&errors);
+	assert_string_equal(where_front_leads(&d), "web");
+	settle(&d);
+	end(&d);
+}
+
 /* Its sockets stay open, and clients on their way never notice. */
 static void an_address_moves_to_another_service(void **state)
 {
@@ -1031,6 +1082,7 @@ int main(void)
 		cmocka_unit_test(all_or_nothing),
 		cmocka_unit_test(a_port_in_use_changes_nothing),
 		cmocka_unit_test(a_reload_opens_what_is_new_and_closes_what_is_gone),
+		cmocka_unit_test(routes_follow_their_service),
 		cmocka_unit_test(an_address_moves_to_another_service),
 		cmocka_unit_test(no_reload_while_stopping),
 		cmocka_unit_test(on_down_drain_ends_in_time),

@@ -34,6 +34,8 @@ static const struct {
 	{&schema_limits, ".Ss limits\n"},
 	{&schema_limits_source, ".Ss limits, source\n"},
 	{&schema_queue, ".Ss queue\n"},
+	{&schema_hello, ".Ss hello\n"},
+	{&schema_tls_route, ".Ss tls_routes\n"},
 };
 
 static void table_agrees_with_itself(void **state)
@@ -169,7 +171,8 @@ static bool entry_agrees(const struct setting *s, const char *entry)
 	if (s->default_text)
 		snprintf(text, sizeof(text), "\nDefault: %s.\n", s->default_text);
 	else
-		snprintf(text, sizeof(text), "%s", s->required ? "\nRequired.\n" : "");
+		snprintf(text, sizeof(text), "%s",
+			 s->required && !s->perhaps ? "\nRequired.\n" : "");
 	good &= holds(entry, s->key, text);
 	if (!s->default_text && strstr(entry, "Default:"))
 		good = holds(entry, s->key, "no default");
@@ -262,9 +265,10 @@ static void manual_example_parses(void **state)
 static void example_is_complete(void **state)
 {
 	static const struct section *const sections[] = {
-		&schema_file,	  &schema_admin,   &schema_log,		  &schema_service,
-		&schema_source,	  &schema_passive, &schema_keepalive,	  &schema_backend,
-		&schema_proxy_in, &schema_limits,  &schema_limits_source, &schema_queue,
+		&schema_file,	  &schema_admin,     &schema_log,	    &schema_service,
+		&schema_source,	  &schema_passive,   &schema_keepalive,	    &schema_backend,
+		&schema_proxy_in, &schema_limits,    &schema_limits_source, &schema_queue,
+		&schema_hello,	  &schema_tls_route,
 	};
 	size_t size;
 	char *example = read_file(EXAMPLE, &size);
@@ -277,7 +281,7 @@ static void example_is_complete(void **state)
 
 			snprintf(key, sizeof(key), "%s: ", s->key);
 			if (s->type == SETTING_SECTION || s->type == SETTING_SERVICES ||
-			    s->type == SETTING_BACKENDS)
+			    s->type == SETTING_BACKENDS || s->type == SETTING_ROUTES)
 				key[strlen(s->key) + 1] = '\0';
 			if (!strstr(example, key))
 				fail_msg("etc/lb4.yaml does not show %s", s->key);

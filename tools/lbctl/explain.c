@@ -36,6 +36,8 @@ int show_explain(struct lbctl *l)
 
 	path = path_query(l, path, "client", l->arguments[1]);
 	path = path_query(l, path, "local", l->options[OPTION_LOCAL]);
+	path = path_query(l, path, "sni", l->options[OPTION_SNI]);
+	path = path_query(l, path, "alpn", l->options[OPTION_ALPN]);
 	r = ask(l, "GET", path, NULL, &a);
 	if (r != STATUS_DONE || l->options[OPTION_JSON])
 		return r;

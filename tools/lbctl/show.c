@@ -120,7 +120,9 @@ static void add_service(struct columns *c, const json_t *s)
 	const json_t *counts = json_object_get(s, "backends");
 	uint64_t up = number_at(counts, "up"), total = number_at(counts, "total");
 	bool brake = true_at(s, "brake"), rebuilt = true_at(s, "rebuilt");
-	bool nobody = number_at(counts, "eligible") == 0;
+	bool nobody = number_at(counts, "eligible") == 0 && total > 0;
+	size_t n_routes = json_array_size(json_object_get(s, "tls_routes"));
+	char routes[48] = "";
 	char in[UNITS_TEXT_MAX], out[UNITS_TEXT_MAX];
 
 	columns_add(c, COLOUR_NONE, "%s", text_at(s, "name"));
@@ -132,9 +134,13 @@ static void add_service(struct columns *c, const json_t *s)
 	columns_add(c, COLOUR_NONE, "%" PRIu64, number_at(s, "retries"));
 	columns_add(c, COLOUR_NONE, "%s", print_bytes(number_at(s, "bytes_in"), in));
 	columns_add(c, COLOUR_NONE, "%s", print_bytes(number_at(s, "bytes_out"), out));
-	columns_add(c, brake || nobody ? COLOUR_BAD : COLOUR_DOUBT, "%s%s%s%s%s",
+	if (n_routes)
+		snprintf(routes, sizeof(routes), "%s%zu route%s",
+			 nobody || brake || rebuilt ? ", " : "", n_routes, n_routes > 1 ? "s" : "");
+	columns_add(c, brake || nobody ? COLOUR_BAD : COLOUR_DOUBT, "%s%s%s%s%s%s",
 		    nobody ? "nobody eligible" : "", nobody && (brake || rebuilt) ? ", " : "",
-		    brake ? "brake" : "", brake && rebuilt ? ", " : "", rebuilt ? "rebuilt" : "");
+		    brake ? "brake" : "", brake && rebuilt ? ", " : "", rebuilt ? "rebuilt" : "",
+		    routes);
 }
 
 static void print_members(json_t *object, int depth)
@@ -173,8 +179,46 @@ static void print_ended(json_t *ended)
 	}
 }
 
+/* "a.example.org, b.example.org", or "any" */
+static void add_texts(struct columns *c, const json_t *list)
+{
+	char buffer[1024] = "any";
+	const json_t *text;
+	size_t i, n = 0;
+
+	json_array_foreach(list, i, text)
+		if (n < sizeof(buffer))
+			n += (size_t)snprintf(buffer + n, sizeof(buffer) - n, "%s%s", i ? ", " : "",
+					      json_string_value(text));
+	columns_add(c, COLOUR_NONE, "%s%s", buffer, n >= sizeof(buffer) ? "…" : "");
+}
+
+static void print_routes(const struct lbctl *l, const json_t *s)
+{
+	static const struct column columns[] = {{"ROUTE", true}, {"SNI"}, {"ALPN"}, {"SERVICE"}};
+	const json_t *list = json_object_get(s, "tls_routes"), *route;
+	struct columns *c;
+	size_t i;
+
+	if (json_array_size(list) == 0)
+		return;
+	printf("hello:\n");
+	print_members(json_object_get(s, "hello"), 1);
+	printf("routed %" PRIu64 " of %" PRIu64 " accepted:\n", number_at(s, "routed"),
+	       number_at(s, "accepted"));
+	c = columns_new(columns, N(columns), l->colours);
+	json_array_foreach(list, i, route) {
+		columns_add(c, COLOUR_NONE, "%zu", i + 1);
+		add_texts(c, json_object_get(route, "sni"));
+		add_texts(c, json_object_get(route, "alpn"));
+		columns_add(c, COLOUR_NONE, "%s", text_at(route, "service"));
+	}
+	columns_print(c, stdout);
+	columns_free(c);
+}
+
 /* One service in full. */
-static void print_service(const json_t *s)
+static void print_service(const struct lbctl *l, const json_t *s)
 {
 	const json_t *listen = json_object_get(s, "listen"), *address;
 	size_t i;
@@ -182,6 +226,7 @@ static void print_service(const json_t *s)
 	fputs("\nlisten:\n", stdout);
 	json_array_foreach(listen, i, address)
 		printf("  %s\n", json_string_value(address));
+	print_routes(l, s);
 	puts("settings:");
 	print_members(json_object_get(s, "settings"), 1);
 	puts("check:");
@@ -216,7 +261,7 @@ int show_services(struct lbctl *l)
 	columns_print(c, stdout);
 	columns_free(c);
 	if (l->arguments[0] && json_array_size(list) == 1)
-		print_service(json_array_get(list, 0));
+		print_service(l, json_array_get(list, 0));
 	return r;
 }
 

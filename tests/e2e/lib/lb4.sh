@@ -22,22 +22,24 @@ config() {
 
 # service NAME LISTEN PORT BACKENDS [LINE…]: PORT is a number or a kind of the lab server; LISTEN
 # and BACKENDS are words. A listen address without a port gets PORT; a backend is b1, or b1@6 for
-# its IPv6 address, or NAME=ADDRESS:PORT, and may have *WEIGHT behind. The lines are settings.
+# its IPv6 address, or NAME=ADDRESS:PORT, and may have *WEIGHT behind. The lines are settings. An
+# empty LISTEN or BACKENDS leaves the key out.
 service() {
 	local name=$1 listen=$2 port=${PORT[$3]:-$3} backends=$4 word line comma=
 	shift 4
-	CONFIG+="  $name:"$'\n'"    listen: ["
+	CONFIG+="  $name:"$'\n'
+	[[ ! $listen ]] || CONFIG+="    listen: ["
 	for word in $listen; do
 		[[ $word == *.*:* || $word == :* || $word == *]:* ]] || word+=":$port"
 		CONFIG+="$comma\"$word\"" comma=", "
 	done
-	CONFIG+="]"$'\n'
+	[[ ! $listen ]] || CONFIG+="]"$'\n'
 	# The splicer is what a file without the key gets.
 	[[ $FORWARD == splice ]] || CONFIG+="    forward: $FORWARD"$'\n'
 	for line in "$@"; do
 		CONFIG+="    $line"$'\n'
 	done
-	CONFIG+="    backends:"$'\n'
+	[[ ! $backends ]] || CONFIG+="    backends:"$'\n'
 	for word in $backends; do
 		CONFIG+="      $(backend_line "$word" "$port")"$'\n'
 	done
