@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -26,21 +31,172 @@ static ssize_t read_all(int fd, char *buffer, size_t size)
 	return (ssize_t)n;
 }
 
-int config_file_read(const char *path, struct config **ret, struct config_errors *ret_errors)
+/* All of the file, at most one byte past the limit. */
+static int read_file(int fd, char **ret_text, size_t *ret_size)
 {
 	_cleanup_(freep) char *text = malloc(CONFIG_FILE_MAX + 1);
-	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t size;
 
-	*ret_errors = (struct config_errors){};
 	if (!text)
 		return -ENOMEM;
-	if (fd < 0)
-		return -errno;
 	size = read_all(fd, text, CONFIG_FILE_MAX + 1);
 	if (size < 0)
 		return (int)size;
 	if ((size_t)size > CONFIG_FILE_MAX)
 		return -EFBIG;
-	return config_parse(text, (size_t)size, ret, ret_errors);
+	*ret_text = take_ptr(text);
+	*ret_size = (size_t)size;
+	return 0;
+}
+
+int config_file_read(const char *path, struct config **ret, struct config_errors *ret_errors)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	_cleanup_(freep) char *text = NULL;
+	size_t size;
+	int r;
+
+	*ret_errors = (struct config_errors){};
+	if (fd < 0)
+		return -errno;
+	r = read_file(fd, &text, &size);
+	return r < 0 ? r : config_parse(text, size, ret, ret_errors);
+}
+
+static int holds(int fd, const char *text, size_t size, bool *ret)
+{
+	_cleanup_(freep) char *found = NULL;
+	size_t found_size;
+	int r = read_file(fd, &found, &found_size);
+
+	if (r == -EFBIG) {
+		*ret = false;
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	*ret = found_size == size && !memcmp(found, text, size);
+	return 0;
+}
+
+int config_file_holds(const char *path, const char *text, size_t size, bool *ret)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : holds(fd, text, size, ret);
+}
+
+static int write_all(int fd, const char *text, size_t size)
+{
+	while (size > 0) {
+		ssize_t n = write(fd, text, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		text += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
+/* The new file beside the old one; it is given owner and mode before it is given its text. */
+static int fill(int fd, const struct stat *like, const char *text, size_t size,
+		const char **ret_step)
+{
+	int r;
+
+	*ret_step = "give the new file its owner";
+	if ((like->st_uid != geteuid() || like->st_gid != getegid()) &&
+	    fchown(fd, like->st_uid, like->st_gid) < 0)
+		return -errno;
+	*ret_step = "give the new file its mode";
+	if (fchmod(fd, like->st_mode & 07777) < 0)
+		return -errno;
+	*ret_step = "write";
+	r = write_all(fd, text, size);
+	if (r >= 0 && fsync(fd) < 0)
+		r = -errno;
+	return r;
+}
+
+/* Nobody has written to the file, or put another in its place. */
+static bool is_untouched(int fd, const char *path, const struct stat *before)
+{
+	struct stat open_one, named;
+
+	return fstat(fd, &open_one) == 0 && stat(path, &named) == 0 &&
+	       named.st_dev == before->st_dev && named.st_ino == before->st_ino &&
+	       open_one.st_size == before->st_size &&
+	       open_one.st_mtim.tv_sec == before->st_mtim.tv_sec &&
+	       open_one.st_mtim.tv_nsec == before->st_mtim.tv_nsec;
+}
+
+/* A rename is there for good once its directory is. */
+static void sync_directory(const char *path)
+{
+	char copy[PATH_MAX];
+	_cleanup_(closep) int fd = -1;
+
+	snprintf(copy, sizeof(copy), "%s", path);
+	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0)
+		fsync(fd);
+}
+
+static int replace(int fd, const char *path, const struct stat *before, const char *temporary,
+		   const char *text, size_t size, const char **ret_step)
+{
+	_cleanup_(closep) int new = -1;
+	int r;
+
+	*ret_step = "create a file beside it";
+	unlink(temporary); /* of one like us that was killed */
+	new = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (new < 0)
+		return -errno;
+	r = fill(new, before, text, size, ret_step);
+	if (r >= 0 && !is_untouched(fd, path, before))
+		r = -ESTALE;
+	if (r >= 0) {
+		*ret_step = "put the new file in its place";
+		r = rename(temporary, path) < 0 ? -errno : 0;
+	}
+	if (r < 0)
+		unlink(temporary);
+	return r;
+}
+
+int config_file_replace(const char *path, const char *old, size_t old_size, const char *new,
+			size_t new_size, const char **ret_step)
+{
+	_cleanup_(freep) char *real = realpath(path, NULL);
+	_cleanup_(freep) char *temporary = NULL;
+	_cleanup_(closep) int fd = -1;
+	struct stat before;
+	bool same = false;
+	int r;
+
+	*ret_step = "read";
+	if (!real)
+		return -errno;
+	fd = open(real, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &before) < 0)
+		return -errno;
+	if (!S_ISREG(before.st_mode))
+		return -ESTALE;
+	r = holds(fd, old, old_size, &same);
+	if (r < 0)
+		return r;
+	if (!same)
+		return -ESTALE;
+	if (asprintf(&temporary, "%s.%d.new", real, (int)getpid()) < 0) {
+		temporary = NULL;
+		return -ENOMEM;
+	}
+	r = replace(fd, real, &before, temporary, new, new_size, ret_step);
+	if (r >= 0)
+		sync_directory(real);
+	return r;
 }

@@ -36,6 +36,15 @@ void value_refuse_range(const struct setting *s, const struct yaml_node *n, stru
 /* Hints at the word of `s` that `n` was probably meant to be, if there is one. */
 void value_hint_word(const struct setting *s, const struct yaml_node *n, struct faults *faults);
 
+/*
+ * The other way round, of values that one number or one address says: whether two structs have the
+ * same, and its text as it would stand in a file.
+ */
+#define VALUE_TEXT_MAX ADDRESS_TEXT_MAX
+bool value_is_simple(const struct setting *s);
+bool value_equal(const struct setting *s, const void *a, const void *b);
+char *value_print(const struct setting *s, const void *target, char buffer[VALUE_TEXT_MAX]);
+
 uint64_t field_load(const void *target, struct field field);
 void field_store(void *target, struct field field, uint64_t value);
 

@@ -179,3 +179,62 @@ int pool_set_members(struct pool *p, const struct maglev_member *members, size_t
 	p->stale = true;
 	return 0;
 }
+
+static int copy_members(const struct pool *from, struct pool *p)
+{
+	size_t n = from->n_members;
+
+	p->members = calloc(n + 1, sizeof(p->members[0]));
+	p->by_name = calloc(n + 1, sizeof(p->by_name[0]));
+	p->failed = calloc(n + 1, sizeof(p->failed[0]));
+	p->eligible = calloc(n + 1, sizeof(p->eligible[0]));
+	if (!p->members || !p->by_name || !p->failed || !p->eligible)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		char *name = strdup(from->members[i].name);
+
+		if (!name)
+			return -ENOMEM;
+		p->members[i] = from->members[i];
+		p->members[i].name = name;
+		p->by_name[i] = &p->members[from->by_name[i] - from->members];
+	}
+	return 0;
+}
+
+static int copy_slots(const uint16_t *from, size_t n, uint16_t **ret)
+{
+	if (!from)
+		return 0;
+	*ret = malloc(n * sizeof(from[0]));
+	if (!*ret)
+		return -ENOMEM;
+	memcpy(*ret, from, n * sizeof(from[0]));
+	return 0;
+}
+
+int pool_copy(const struct pool *from, struct pool *ret)
+{
+	_cleanup_(pool_deinit) struct pool p = *from;
+	int r;
+
+	p.members = NULL;
+	p.by_name = p.failed = NULL;
+	p.eligible = NULL;
+	p.configured_base = p.rebuilt_base = p.table_map = NULL;
+	p.table = NULL;
+	r = copy_members(from, &p);
+	if (r >= 0 && !from->stale) /* else they are built anew, and may be of another size */
+		r = copy_slots(from->configured_base, p.table_size, &p.configured_base);
+	if (r >= 0 && !from->stale)
+		r = copy_slots(from->rebuilt_base, p.table_size, &p.rebuilt_base);
+	if (r >= 0 && from->table)
+		r = copy_slots(from->table_map, (size_t)from->table->n_members + 1, &p.table_map);
+	if (r < 0)
+		return r;
+	if (from->table)
+		p.table = pool_table_ref(from->table);
+	*ret = p;
+	p = (struct pool)POOL_INIT;
+	return 0;
+}

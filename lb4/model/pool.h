@@ -84,6 +84,12 @@ struct pool {
 void pool_init(struct pool *p, uint64_t seed, const struct service_settings *settings);
 void pool_deinit(struct pool *p);
 
+/*
+ * A second pool that decides as the first would, with the same table, so that the outcome of a
+ * change can be seen before it is made. 0 or -ENOMEM.
+ */
+int pool_copy(const struct pool *from, struct pool *ret);
+
 /* Takes new settings; table_size or seed changed makes the next update build anew. */
 void pool_configure(struct pool *p, uint64_t seed, const struct service_settings *settings);
 

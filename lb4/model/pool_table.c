@@ -137,10 +137,13 @@ uint32_t pool_table_moved(const struct pool_table *t, const struct pool_table *b
 		return t->size;
 	for (uint32_t slot = 0; slot < t->size; slot++) {
 		uint16_t member = before->live[slot];
+		bool gone = false;
 
-		if (map && member != MAGLEV_NONE)
+		if (map && member != MAGLEV_NONE) {
 			member = map[member];
-		n += member != t->live[slot];
+			gone = member == MAGLEV_NONE; /* whoever has it now, if anybody */
+		}
+		n += gone || member != t->live[slot];
 	}
 	return n;
 }

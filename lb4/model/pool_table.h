@@ -46,7 +46,7 @@ uint16_t pool_table_choose(const struct pool_table *t, uint32_t slot, const uint
 
 /*
  * How many slots have another owner in `t` than in `before`, whose member i is member map[i] of `t`
- * (MAGLEV_NONE: of nobody); `map` NULL: the same indices. All of them when the sizes differ.
+ * (MAGLEV_NONE: it is gone); `map` NULL: the same indices. All of them when the sizes differ.
  */
 uint32_t pool_table_moved(const struct pool_table *t, const struct pool_table *before,
 			  const uint16_t *map);

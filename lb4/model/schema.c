@@ -151,8 +151,8 @@ const struct section schema_admin = {
 	(const struct setting[]){
 		{"socket", SETTING_TEXT, "path of the Unix socket that lbctl talks to",
 		 "/run/lb4/lb4.sock", INTO(config, socket_path),
-		 RANGE(2, sizeof(((struct sockaddr_un *)0)->sun_path) - 1),
-		 .refuse = refuse_socket},
+		 RANGE(2, sizeof(((struct sockaddr_un *)0)->sun_path) - 1), .refuse = refuse_socket,
+		 .at_start = true},
 		{},
 	},
 };
@@ -462,11 +462,12 @@ const struct section schema_file = {
 	(const struct setting[]){
 		{"admin", SETTING_SECTION, "how lb4 is talked to", .section = &schema_admin},
 		{"workers", SETTING_NUMBER, "threads that carry connections", "auto",
-		 INTO(config, workers), RANGE(1, WORKERS_MAX), WORDS({"auto", 0})},
+		 INTO(config, workers), RANGE(1, WORKERS_MAX), WORDS({"auto", 0}),
+		 .at_start = true},
 		{"seed", SETTING_NUMBER, "what tables are drawn from; equal on all lb4 of a fleet",
 		 "0x1b4", INTO(config, seed), RANGE(0, UINT64_MAX)},
 		{"max_connections", SETTING_NUMBER, "connections carried at a time", "auto",
-		 INTO(config, max_connections), RANGE(1, 10000000), .zero = true,
+		 INTO(config, max_connections), RANGE(1, 10000000), .zero = true, .at_start = true,
 		 WORDS({"auto", 0})},
 		{"max_memory", SETTING_SIZE, "memory that clients may make lb4 hold", "0",
 		 INTO(config, max_memory), RANGE(16ULL << 20, 1ULL << 44), .zero = true},

@@ -55,6 +55,7 @@ struct setting {
 	bool perhaps;		  /* required, unless a rule finds that it may be missing */
 	struct field into;	  /* the value, the value of a word, or the start of a range */
 	uint64_t min, max;   /* of a number, a duration, a length in bytes, a count of entries */
+	bool at_start;	     /* a reload leaves it to the next start */
 	bool zero;	     /* 0 may stand below `min` and switches something off */
 	nsec_t step;	     /* a duration is a multiple of this; 0: any */
 	const char *at_most; /* may not be above this setting of the same section */

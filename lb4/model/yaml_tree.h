@@ -35,8 +35,8 @@ struct yaml_node {
 	bool flow;    /* sequence, mapping: in brackets or braces */
 	unsigned line, column;
 	uint32_t begin, end; /* bytes of the text, without the blanks and comments around */
-	uint32_t span;	 /* nodes from this one to the end of its children */
-	uint32_t length; /* of `text`, which may hold NUL bytes and ends with one more */
+	uint32_t span;	     /* nodes from this one to the end of its children */
+	uint32_t length;     /* of `text`, which may hold NUL bytes and ends with one more */
 	char *text;
 };
 

@@ -8,6 +8,7 @@
 #include "control_handlers.h"
 #include "control_json.h"
 #include "daemon.h"
+#include "drift.h"
 #include "text.h"
 
 int control_shares(const struct live_service *s, double **ret)
@@ -91,8 +92,10 @@ static json_t *show_check_address(const struct live_service *s, const struct liv
 	return control_address(&target);
 }
 
-json_t *control_backend(const struct live_service *s, const struct live_backend *b, double share)
+json_t *control_backend(const struct daemon *d, const struct live_service *s,
+			const struct live_backend *b, double share)
 {
+	struct drift drift = live_backend_drift(d, s, b);
 	const struct pool_member *m = &s->pool.members[b - s->backends];
 	nsec_t now = clock_now();
 	json_t *o = json_object();
@@ -101,21 +104,22 @@ json_t *control_backend(const struct live_service *s, const struct live_backend 
 	control_put(&o, "name", json_string(b->backend->name));
 	control_put(&o, "address", control_address(&b->backend->address));
 	control_put(&o, "weight", control_number(m->weight));
-	control_put(&o, "max_connections", control_number(b->max_connections));
+	control_put(&o, "max_connections", control_number(b->config.max_connections));
 	control_put(&o, "admin", json_string(admin_state_name(m->admin)));
 	put_health(&o, &b->health, now);
 	control_put(&o, "check_address", show_check_address(s, b));
 	control_put(&o, "eligible", json_boolean(m->eligible));
 	control_put(&o, "braked", json_boolean(m->braked));
 	control_put(&o, "share", json_real(share));
-	control_put(&o, "drifted", json_boolean(b->drifted));
+	control_put(&o, "drifted", json_boolean(drift.kind != DRIFT_NONE));
+	control_put(&o, "drift", control_drift(&drift));
 	/* Of an operator's drain, or of on_down: drain. */
 	control_put(&o, "drain_left_ms", ms_left(b->drain_deadline, now));
 	put_counters(&o, b->backend);
 	return o;
 }
 
-static void append_backends(json_t **list, const struct live_service *s)
+static void append_backends(json_t **list, const struct daemon *d, const struct live_service *s)
 {
 	_cleanup_(freep) double *shares = NULL;
 
@@ -124,13 +128,43 @@ static void append_backends(json_t **list, const struct live_service *s)
 		return;
 	}
 	for (size_t i = 0; i < s->n_backends; i++)
-		control_append(list, control_backend(s, &s->backends[i], shares[i]));
+		control_append(list, control_backend(d, s, &s->backends[i], shares[i]));
+}
+
+/* Those the file has and nobody serves with, since they were removed at run time. */
+static void append_removed(json_t **list, const struct daemon *d, const struct live_service *s)
+{
+	_cleanup_(freep) struct drift *drifts = NULL;
+	size_t n;
+
+	if (live_service_drift(d, s, &drifts, &n) < 0) {
+		control_append(list, NULL);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		json_t *o;
+
+		if (drifts[i].kind != DRIFT_REMOVED)
+			continue;
+		o = json_object();
+		control_put(&o, "service", json_string(s->service->name));
+		control_put(&o, "name", json_string(drifts[i].file->name));
+		control_put(&o, "file", control_backend_config(drifts[i].file));
+		control_append(list, o);
+	}
+}
+
+static void append_both(json_t **list, json_t **removed, const struct daemon *d,
+			const struct live_service *s)
+{
+	append_backends(list, d, s);
+	append_removed(removed, d, s);
 }
 
 void control_get_backends(void *context, const struct http_request *q, struct http_response *ret)
 {
 	const struct daemon *d = context;
-	json_t *o, *list;
+	json_t *o, *list, *removed;
 	bool named;
 	const struct live_service *only = control_named_service(d, q, &named, ret);
 
@@ -138,10 +172,12 @@ void control_get_backends(void *context, const struct http_request *q, struct ht
 		return;
 	o = json_object();
 	list = json_array();
+	removed = json_array();
 	for (size_t i = 0; i < d->n_services; i++)
 		if (!named || d->services[i] == only)
-			append_backends(&list, d->services[i]);
+			append_both(&list, &removed, d, d->services[i]);
 	control_put(&o, "backends", list);
+	control_put(&o, "removed", removed);
 	control_answer(o, ret);
 }
 

@@ -46,71 +46,6 @@ void control_post_check(void *context, const struct http_request *q, struct http
 	control_answer(o, ret);
 }
 
-static json_t *show_change(const struct daemon_change *c)
-{
-	json_t *o = json_object();
-
-	control_put(&o, "services_added", control_number(c->services_added));
-	control_put(&o, "services_removed", control_number(c->services_removed));
-	control_put(&o, "backends_added", control_number(c->backends_added));
-	control_put(&o, "backends_removed", control_number(c->backends_removed));
-	control_put(&o, "backends_changed", control_number(c->backends_changed));
-	control_put(&o, "slots_moved", control_number(c->slots_moved));
-	return o;
-}
-
-/* What to do about a file that is good and cannot hold. NULL: the error says it. */
-static const char *reload_hint(int r)
-{
-	switch (-r) {
-	case EPERM:
-		return "when it is meant: --force (\"force\": true)";
-	case EADDRNOTAVAIL:
-		return "no interface has that address: add it, or set net.ipv4.ip_nonlocal_bind";
-	case EADDRINUSE:
-		return "ss -ltnp shows who listens there";
-	default:
-		return NULL;
-	}
-}
-
-struct reload_request {
-	bool force;
-};
-
-void control_post_reload(void *context, const struct http_request *q, struct http_response *ret)
-{
-	static const struct control_field fields[] = {
-		{"force", CONTROL_BOOL, .offset = offsetof(struct reload_request, force)},
-	};
-	struct daemon *d = context;
-	struct reload_request request = {};
-	_cleanup_(json_decrefp) json_t *body =
-		control_parse_body(q, fields, N_FIELDS(fields), &request, ret);
-	_cleanup_(config_errors_deinit) struct config_errors errors = {};
-	_cleanup_(freep) char *error = NULL;
-	struct daemon_change change;
-	json_t *o;
-	int r;
-
-	if (!body)
-		return;
-	r = daemon_reload(d, request.force, &change, &errors, &error);
-	if (r < 0 && errors.n_errors) {
-		control_refuse_config(d->config_path, &errors, ret);
-		return;
-	}
-	if (r < 0) {
-		control_refuse_errno(r, error, reload_hint(r), ret);
-		return;
-	}
-	o = json_object();
-	control_put(&o, "ok", json_true());
-	control_put(&o, "path", control_text(d->config_path));
-	control_put(&o, "changes", show_change(&change));
-	control_answer(o, ret);
-}
-
 struct stop_request {
 	nsec_t timeout;
 };
@@ -154,7 +89,7 @@ static void answer_change(const struct daemon *d, const struct http_request *q, 
 	o = json_object();
 	control_put(&o, "ok", json_true());
 	if (b && control_shares(s, &shares) >= 0)
-		control_put(&o, "backend", control_backend(s, b, shares[b - s->backends]));
+		control_put(&o, "backend", control_backend(d, s, b, shares[b - s->backends]));
 	control_answer(o, ret);
 }
 

@@ -8,12 +8,14 @@
 
 #include "http_server.h"
 
+struct backend_config;
 struct daemon;
 struct live_backend;
 struct limits_config;
 struct live_service;
 struct service;
 struct service_settings;
+struct setting_changes;
 
 typedef void control_handler(void *context, const struct http_request *q,
 			     struct http_response *ret);
@@ -31,6 +33,14 @@ control_handler control_get_sources;
 /* control_backends.c */
 control_handler control_get_backends;
 
+/* control_drift.c */
+control_handler control_get_drift;
+control_handler control_post_save;
+
+/* control_plan.c */
+control_handler control_post_plan;
+control_handler control_post_reload;
+
 /* control_explain.c */
 control_handler control_get_explain;
 control_handler control_get_table;
@@ -40,7 +50,6 @@ control_handler control_get_events;
 
 /* control_change.c */
 control_handler control_post_check;
-control_handler control_post_reload;
 control_handler control_post_stop;
 control_handler control_add_backend;
 control_handler control_remove_backend;
@@ -74,7 +83,18 @@ bool control_follow_route(const struct daemon *d, const struct http_request *q,
 			  json_t **notes, struct http_response *ret_refusal);
 
 /* One backend as GET /v1/backends shows it; NULL when memory is short. */
-json_t *control_backend(const struct live_service *s, const struct live_backend *b, double share);
+json_t *control_backend(const struct daemon *d, const struct live_service *s,
+			const struct live_backend *b, double share);
+
+/* The settings of a backend as the file has them, defaults filled in. */
+json_t *control_backend_config(const struct backend_config *b);
+
+/* [{"key", "old", "new", "at_start"}] */
+json_t *control_setting_changes(const struct setting_changes *c);
+
+/* {"kind", "running", "file", "settings"}; null when there is none. */
+struct drift;
+json_t *control_drift(const struct drift *drift);
 
 /* The part of the live table each backend owns, in the order of s->backends: n_backends of them. */
 int control_shares(const struct live_service *s, double **ret);
@@ -88,7 +108,6 @@ json_t *control_held(const struct service *s);
 /* {"up", "eligible", "total"} */
 json_t *control_backends_up(uint64_t up, uint64_t eligible, uint64_t total);
 
-/* Backends that are not down, those that may be chosen, and those that differ from the file. */
+/* Backends that are not down, and those that may be chosen. */
 uint64_t control_count_up(const struct live_service *s);
 uint64_t control_count_eligible(const struct live_service *s);
-uint64_t control_count_drift(const struct live_service *s);

@@ -100,7 +100,8 @@ void control_refuse_errno(int r, const char *error, const char *hint, struct htt
 		int error;
 		unsigned status;
 	} statuses[] = {
-		{ENOENT, 404}, {EEXIST, 409}, {EPERM, 409}, {EINVAL, 422}, {ESHUTDOWN, 409},
+		{ENOENT, 404}, {EEXIST, 409},	 {EPERM, 409},
+		{EINVAL, 422}, {ESHUTDOWN, 409}, {ESTALE, 409},
 	};
 	unsigned status = 500;
 

@@ -6,6 +6,7 @@
 #include "control_handlers.h"
 #include "control_json.h"
 #include "daemon.h"
+#include "drift.h"
 
 json_t *control_backends_up(uint64_t up, uint64_t eligible, uint64_t total)
 {
@@ -35,26 +36,17 @@ uint64_t control_count_eligible(const struct live_service *s)
 	return eligible;
 }
 
-uint64_t control_count_drift(const struct live_service *s)
-{
-	uint64_t drift = 0;
-
-	for (size_t i = 0; i < s->n_backends; i++)
-		drift += s->backends[i].drifted;
-	return drift;
-}
-
 #define SETTING(name, member)                                                                      \
 	{                                                                                          \
 		name, offsetof(struct service_settings, member)                                    \
 	}
 
-struct setting {
+struct duration_setting {
 	const char *name; /* of lb4.yaml(5) */
 	size_t offset;
 };
 
-static const struct setting durations[] = {
+static const struct duration_setting durations[] = {
 	SETTING("connect_timeout", connect_timeout),
 	SETTING("connect_budget", connect_budget),
 	SETTING("idle_timeout", idle_timeout),
@@ -215,7 +207,7 @@ static json_t *show_service(const struct daemon *d, const struct live_service *s
 	control_put(
 		&o, "backends",
 		control_backends_up(control_count_up(s), control_count_eligible(s), s->n_backends));
-	control_put(&o, "drift", control_number(control_count_drift(s)));
+	control_put(&o, "drift", control_number(live_service_count_drift(d, s)));
 	control_put(&o, "active", control_number(counter_read(sum.active)));
 	control_put(&o, "accepted", control_number(counter_read(sum.accepted)));
 	control_put(&o, "routed", control_number(counter_read(sum.routed)));

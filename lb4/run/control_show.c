@@ -9,6 +9,7 @@
 #include "control_json.h"
 #include "daemon.h"
 #include "descriptors.h"
+#include "drift.h"
 #include "text.h"
 #include "worker.h"
 
@@ -59,7 +60,7 @@ static void put_totals(json_t **o, const struct daemon *d)
 		backends += s->n_backends;
 		up += control_count_up(s);
 		eligible += control_count_eligible(s);
-		drift += control_count_drift(s);
+		drift += live_service_count_drift(d, s);
 		if (s->pool.brake)
 			control_append(&brake, json_string(s->service->name));
 	}

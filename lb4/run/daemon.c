@@ -22,6 +22,7 @@
 #include "line_writer.h"
 #include "log.h"
 #include "parking.h"
+#include "plan.h"
 #include "worker.h"
 
 /* Reports that may wait for main; what finds no room is counted, and told again. */
@@ -160,11 +161,11 @@ static int open_signals(void)
 
 static void reload_on_signal(struct daemon *d)
 {
+	_cleanup_(plan_freep) struct plan *done = NULL;
 	struct config_errors errors = {};
-	struct daemon_change change;
 	_cleanup_(freep) char *error = NULL;
 
-	daemon_reload(d, false, &change, &errors, &error); /* logs the outcome */
+	daemon_reload(d, false, &done, &errors, &error); /* logs the outcome */
 	config_errors_deinit(&errors);
 }
 
@@ -245,7 +246,6 @@ static void loop(struct daemon *d, int signals)
 
 static int start(struct daemon *d, struct config *config)
 {
-	struct daemon_change change = {};
 	_cleanup_(freep) char *error = NULL;
 	int r = mailbox_init(&d->reports, REPORTS_MAX);
 
@@ -275,7 +275,7 @@ static int start(struct daemon *d, struct config *config)
 		return r;
 	}
 	d->config = NULL; /* what applies is compared with nothing */
-	r = daemon_apply(d, config, &change, &error);
+	r = daemon_apply(d, config, NULL, &error);
 	if (r < 0) {
 		d->config = config;
 		log_error("cannot start: %s", error ? error : strerrordesc_np(-r));

@@ -26,6 +26,7 @@ struct access;
 struct checker;
 struct control;
 struct line_writer;
+struct plan;
 struct target;
 struct worker;
 
@@ -54,10 +55,10 @@ struct line_policy {
 
 /* A backend of the running configuration; pool.members[i] of its service is its other half. */
 struct live_backend {
-	struct backend *backend; /* identity, address, counters */
+	struct backend *backend;      /* identity, address, counters */
+	struct backend_config config; /* as it runs; the name is the backend's */
 	struct backend_health health;
-	uint64_t target_id;	  /* names it to the checker */
-	uint32_t max_connections; /* 0: any number */
+	uint64_t target_id; /* names it to the checker */
 	/* When its connections are reset; NSEC_NEVER: they may finish. */
 	nsec_t drain_deadline; /* an operator drains it */
 	nsec_t down_deadline;  /* it was ejected, with on_down: drain */
@@ -70,7 +71,6 @@ struct live_backend {
 		TOLD_BRAKED,
 	} told;		  /* by the last event about its state */
 	nsec_t out_since; /* when it was told that it went down, or it came */
-	bool drifted;	  /* added or changed at run time, not in the file */
 };
 
 /* One address of a service and its listening sockets, one a worker. */
@@ -137,13 +137,6 @@ struct daemon {
 	} trouble;		   /* of all workers */
 };
 
-/* What a reload did. */
-struct daemon_change {
-	unsigned services_added, services_removed;
-	unsigned backends_added, backends_removed, backends_changed;
-	uint64_t slots_moved;
-};
-
 /*
  * Operators' requests. Failures are -errno with one sentence for the operator in *ret_error (to be
  * freed): -ENOENT no such service or backend, -EEXIST the name or address is taken, -EINVAL bad
@@ -152,12 +145,31 @@ struct daemon_change {
  */
 
 /*
- * Reads the configuration file again and makes it hold, all or nothing. A file with faults gives
- * -EINVAL and the faults in *ret_errors (deinit in all cases). Without `force` a file that removes
- * more than half of a service's backends, or a whole service, is refused with -EPERM.
+ * Reads the configuration file again and makes it hold, all or nothing; *ret tells what that has
+ * changed. A file with faults gives -EINVAL and the faults in *ret_errors (deinit in all cases).
+ * Without `force` a file that removes more than half of a service's backends, or a whole service, is
+ * refused with -EPERM.
  */
-int daemon_reload(struct daemon *d, bool force, struct daemon_change *ret,
-		  struct config_errors *ret_errors, char **ret_error);
+int daemon_reload(struct daemon *d, bool force, struct plan **ret, struct config_errors *ret_errors,
+		  char **ret_error);
+
+/* What a reload would change if the file were `config`. Changes nothing. */
+int daemon_plan(struct daemon *d, const struct config *config, struct plan **ret, char **ret_error);
+
+/*
+ * Writes what was changed at run time into the configuration file; afterwards the file says what
+ * runs. With `dry_run` nothing is written: *ret tells what would be.
+ */
+struct saved {
+	char *diff;	   /* of the file, for people; "" when there is nothing to save */
+	char *text;	   /* all of the file as it is now, or would be */
+	size_t n_backends; /* whose lines have changed */
+};
+int daemon_save(struct daemon *d, bool dry_run, struct saved *ret, char **ret_error);
+void saved_deinit(struct saved *s);
+
+/* Whether the file is another than the one that was loaded, or gone; false without one. */
+bool daemon_file_differs(const struct daemon *d);
 
 int daemon_add_backend(struct daemon *d, const char *service, const char *name, const char *address,
 		       uint32_t weight, char **ret_error);

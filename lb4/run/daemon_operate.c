@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What operators ask for. Every refusal is one sentence that says what to do. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "cleanup.h"
-#include "config_file.h"
 #include "daemon_private.h"
 #include "log.h"
 #include "worker.h"
@@ -51,115 +47,13 @@ static int find(struct daemon *d, const char *service, const char *name, struct 
 	return 0;
 }
 
-/* --- reload --- */
-
-/* A truncated file is still valid YAML: too large a loss needs the operator's word. */
-static int check_losses(const struct daemon *d, const struct config *config, char **ret_error)
-{
-	for (size_t i = 0; i < d->n_services; i++) {
-		const struct live_service *s = d->services[i];
-		const struct service_config *new = config_find_service(config, s->service->name);
-		size_t lost = 0;
-
-		if (!new)
-			return daemon_refuse(ret_error, -EPERM,
-					     "the file has no service %s any more",
-					     s->service->name);
-		for (size_t j = 0; j < s->n_backends; j++)
-			lost += !service_config_find_backend(new, s->backends[j].backend->name);
-		if (2 * lost > s->n_backends)
-			return daemon_refuse(
-				ret_error, -EPERM,
-				"the file removes %zu of the %zu backends of service %s", lost,
-				s->n_backends, s->service->name);
-	}
-	return 0;
-}
-
-static int reload(struct daemon *d, bool force, struct daemon_change *ret,
-		  struct config_errors *ret_errors, char **ret_error)
-{
-	_cleanup_(config_freep) struct config *config = NULL;
-	int r;
-
-	if (d->stopping) /* listeners opened now would keep it from ever ending */
-		return daemon_refuse(ret_error, -ESHUTDOWN, "lb4 is stopping");
-	if (!d->config_path)
-		return daemon_refuse(ret_error, -EINVAL,
-				     "lb4 was started without a file; there is nothing to reload");
-	r = config_file_read(d->config_path, &config, ret_errors);
-	if (r == -EINVAL)
-		return daemon_refuse(ret_error, r, "%s has %zu fault%s; nothing has changed",
-				     d->config_path, ret_errors->n_errors,
-				     ret_errors->n_errors == 1 ? "" : "s");
-	if (r < 0)
-		return daemon_refuse(ret_error, r, "cannot read %s: %s", d->config_path,
-				     strerrordesc_np(-r));
-	if (!force) {
-		r = check_losses(d, config, ret_error);
-		if (r < 0)
-			return r;
-	}
-	r = daemon_apply(d, config, ret, ret_error);
-	if (r >= 0)
-		config = NULL; /* the daemon's now */
-	return r;
-}
-
-int daemon_reload(struct daemon *d, bool force, struct daemon_change *ret,
-		  struct config_errors *ret_errors, char **ret_error)
-{
-	char *error = NULL;
-	int r;
-
-	supervision_reloading(d);
-	r = reload(d, force, ret, ret_errors, &error);
-
-	free(d->reload_error);
-	d->reload_error = NULL;
-	if (r < 0) {
-		d->reload_error = error ? strdup(error) : NULL;
-		events_record(&d->events, EVENT_RELOAD_REFUSED, NULL, NULL,
-			      EVENT_VALUES(EVENT_NUMBER("faults", ret_errors->n_errors)),
-			      "reload refused: %s", error ? error : strerrordesc_np(-r));
-		for (size_t i = 0; i < ret_errors->n_errors; i++)
-			log_warning("%s:%u:%u: %s (%s)", d->config_path, ret_errors->errors[i].line,
-				    ret_errors->errors[i].column, ret_errors->errors[i].message,
-				    ret_errors->errors[i].hint ?: "nothing has changed");
-		*ret_error = error;
-		supervision_reloaded(d);
-		return r;
-	}
-	d->n_reloads++;
-	events_record(&d->events, EVENT_RELOAD, NULL, NULL,
-		      EVENT_VALUES(EVENT_NUMBER("services_added", ret->services_added),
-				   EVENT_NUMBER("services_removed", ret->services_removed),
-				   EVENT_NUMBER("backends_added", ret->backends_added),
-				   EVENT_NUMBER("backends_removed", ret->backends_removed),
-				   EVENT_NUMBER("backends_changed", ret->backends_changed),
-				   EVENT_NUMBER("slots_moved", ret->slots_moved)),
-		      "reloaded: services +%u -%u, backends +%u -%u, %u changed, %llu slots moved",
-		      ret->services_added, ret->services_removed, ret->backends_added,
-		      ret->backends_removed, ret->backends_changed,
-		      (unsigned long long)ret->slots_moved);
-	supervision_reloaded(d);
-	return 0;
-}
-
-/* --- backends at run time --- */
-
 /* The backends as they are now; borrows names. */
 static struct backend_config *present_backends(const struct live_service *s, size_t room)
 {
 	struct backend_config *configs = calloc(s->n_backends + room, sizeof(configs[0]));
 
 	for (size_t i = 0; configs && i < s->n_backends; i++)
-		configs[i] = (struct backend_config){
-			.name = s->backends[i].backend->name,
-			.address = s->backends[i].backend->address,
-			.weight = s->pool.members[i].weight,
-			.max_connections = s->backends[i].max_connections,
-		};
+		configs[i] = s->backends[i].config;
 	return configs;
 }
 
@@ -217,7 +111,6 @@ int daemon_add_backend(struct daemon *d, const char *service, const char *name, 
 	r = set_backends(d, s, configs, n + 1, ret_error);
 	if (r < 0)
 		return r;
-	s->backends[n].drifted = true;
 	events_record(&d->events, EVENT_BACKEND_ADDED, service, name,
 		      EVENT_VALUES(EVENT_TEXT("address", address_print(&added.address, text)),
 				   EVENT_NUMBER("weight", weight)),
@@ -282,7 +175,6 @@ int daemon_set_weight(struct daemon *d, const char *service, const char *name, u
 	r = set_backends(d, s, configs, s->n_backends, ret_error);
 	if (r < 0)
 		return r;
-	s->backends[i].drifted = true;
 	events_record(&d->events, EVENT_BACKEND_WEIGHT, service, name,
 		      EVENT_VALUES(EVENT_NUMBER("weight", weight), EVENT_NUMBER("before", before)),
 		      "has weight %u now", weight);

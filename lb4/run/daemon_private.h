@@ -11,14 +11,39 @@ struct target {
 	size_t backend; /* index */
 };
 
+/* --- daemon_stage.c: what can fail, beside what runs --- */
+
+struct staged {
+	const struct config *config;
+	struct live_service **services; /* in the order of config->services */
+	size_t n_services;
+	unsigned n_workers;
+};
+
+/* Services with their pools and tables, without sockets. Deinit in all cases. -errno. */
+int daemon_stage(struct daemon *d, const struct config *config, struct staged *ret,
+		 char **ret_error);
+void staged_deinit(struct staged *s);
+
+/* Opens sockets for the addresses nobody listened at; or only sees whether that could be done. */
+int daemon_stage_listeners(struct daemon *d, struct staged *s, char **ret_error);
+int daemon_try_listeners(struct daemon *d, const struct config *config, char **ret_error);
+
+/* Of any service that runs: an address belongs to one. NULL: nobody listens there. */
+struct live_listener *daemon_find_listener(const struct daemon *d, const struct address *address,
+					   struct live_service **ret_service);
+
 /* --- daemon_apply.c: making a configuration hold --- */
 
 /*
- * Makes `config` hold, all or nothing; on success the daemon owns it. Workers run already. -errno
- * with a sentence in *ret_error.
+ * Makes `config` hold, all or nothing; on success the daemon owns it, and *ret (unless `ret` is
+ * NULL) tells what that has changed. Workers run already. -errno with a sentence in *ret_error.
  */
-int daemon_apply(struct daemon *d, struct config *config, struct daemon_change *ret,
-		 char **ret_error);
+int daemon_apply(struct daemon *d, struct config *config, struct plan **ret, char **ret_error);
+
+/* --- daemon_plan.c: what staged parts change of what runs --- */
+
+int daemon_plan_staged(const struct daemon *d, const struct staged *staged, struct plan **ret);
 
 /* --- daemon_tell.c: what a reload has changed --- */
 
@@ -28,16 +53,13 @@ void daemon_tell_changes(struct daemon *d, struct live_service *const *old, size
 /* --- live.c: services and backends --- */
 
 /*
- * A service as `config` wants it, taking over what `old` (or NULL) knows of it by name; its pool is
- * left empty when live_service_keeps_pool(). No sockets yet. -errno.
+ * A service as `config` wants it, taking over what `old` (or NULL) knows of it by name. Its pool has
+ * decided already, so that its table is the one that will hold; it is left empty when the old one
+ * can stay as it is. No sockets yet. -errno.
  */
 int live_service_new(struct daemon *d, const struct service_config *config, uint64_t seed,
 		     struct live_service *old, struct live_service **ret);
 struct live_service *live_service_free(struct live_service *s, unsigned n_workers);
-
-/* The members are as they were, in the same order: the old pool and its table can stay. */
-bool live_service_keeps_pool(const struct live_service *old, const struct service_config *config,
-			     uint64_t seed);
 
 /*
  * Makes `s` have exactly the given backends, taking over by name. For changes at run time. -ENOMEM:

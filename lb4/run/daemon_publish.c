@@ -17,14 +17,14 @@ static int fill_backend_max(const struct live_service *s, struct snapshot_servic
 	bool limited = false;
 
 	for (size_t i = 0; i < s->n_backends; i++)
-		limited |= s->backends[i].max_connections > 0;
+		limited |= s->backends[i].config.max_connections > 0;
 	if (!limited)
 		return 0;
 	ret->backend_max = calloc(s->n_backends, sizeof(ret->backend_max[0]));
 	if (!ret->backend_max)
 		return -ENOMEM;
 	for (size_t i = 0; i < s->n_backends; i++)
-		ret->backend_max[i] = s->backends[i].max_connections;
+		ret->backend_max[i] = s->backends[i].config.max_connections;
 	return 0;
 }
 

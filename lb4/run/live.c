@@ -52,7 +52,8 @@ static int live_backend_init(struct daemon *d, struct live_backend *b, const cha
 	if (old && address_equal(&old->backend->address, &config->address)) {
 		*b = *old;
 		b->backend = backend_ref(old->backend);
-		b->max_connections = config->max_connections;
+		b->config = *config;
+		b->config.name = b->backend->name;
 		health_configure(&b->health, &s->check, &s->settings.passive, d->now);
 		if (s->settings.on_down != ON_DOWN_DRAIN)
 			b->down_deadline = NSEC_NEVER;
@@ -62,8 +63,9 @@ static int live_backend_init(struct daemon *d, struct live_backend *b, const cha
 	if (!b->backend)
 		return -ENOMEM;
 	health_init(&b->health, &s->check, &s->settings.passive, presumed_down, d->now);
+	b->config = *config;
+	b->config.name = b->backend->name;
 	b->target_id = ++d->next_id;
-	b->max_connections = config->max_connections;
 	b->drain_deadline = old ? old->drain_deadline : NSEC_NEVER;
 	b->down_deadline = NSEC_NEVER;
 	b->drain_begun = old ? old->drain_begun : 0;
@@ -71,7 +73,7 @@ static int live_backend_init(struct daemon *d, struct live_backend *b, const cha
 	/* That a new one is down until its first good result is no news. */
 	b->told = b->health.failed ? TOLD_EJECTED : TOLD_IN;
 	b->out_since = d->now;
-	b->drifted = b->was_ejected = false;
+	b->was_ejected = false;
 	return 0;
 }
 
@@ -113,8 +115,9 @@ void live_backends_tell_pool(const struct live_backend *backends, struct pool *p
 	}
 }
 
-bool live_service_keeps_pool(const struct live_service *old, const struct service_config *config,
-			     uint64_t seed)
+/* The members are as they were, in the same order: so is the base of the table. */
+static bool same_members(const struct live_service *old, const struct service_config *config,
+			 uint64_t seed)
 {
 	if (!old || old->pool.seed != seed || old->n_backends != config->n_backends ||
 	    old->pool.table_size != config->settings.table_size)
@@ -124,6 +127,34 @@ bool live_service_keeps_pool(const struct live_service *old, const struct servic
 		    old->pool.members[i].weight != config->backends[i].weight)
 			return false;
 	return true;
+}
+
+/* Nothing that a pool decides by has changed, nor is it about to decide by time. */
+static bool same_decisions(const struct live_service *old, const struct live_service *new,
+			   nsec_t now)
+{
+	const struct pool *p = &old->pool;
+
+	if (p->max_eject_percent != new->settings.max_eject_percent ||
+	    p->fail != new->settings.fail || old->update_wanted || pool_next_update(p) <= now)
+		return false;
+	for (size_t i = 0; i < p->n_members; i++)
+		if (p->members[i].failed != new->backends[i].health.failed ||
+		    p->members[i].failed_at != new->backends[i].health.since)
+			return false;
+	return true;
+}
+
+/* The same members judged anew. */
+static int judge_pool(const struct live_service *old, struct live_service *new, nsec_t now)
+{
+	int r = pool_copy(&old->pool, &new->pool);
+
+	if (r < 0)
+		return r;
+	pool_configure(&new->pool, old->pool.seed, &new->settings);
+	live_backends_tell_pool(new->backends, &new->pool);
+	return pool_update(&new->pool, now);
 }
 
 /* Slots whose owner, by name, is another than before. */
@@ -228,9 +259,11 @@ int live_service_new(struct daemon *d, const struct service_config *config, uint
 		r = make_backends(d, s, old, config->backends, config->n_backends, &s->backends);
 	if (r >= 0)
 		s->n_backends = config->n_backends;
-	if (r >= 0 && !live_service_keeps_pool(old, config, seed))
+	if (r >= 0 && !same_members(old, config, seed))
 		r = make_pool(&s->settings, seed, config->backends, s->backends, s->n_backends,
 			      old ? &old->pool : NULL, d->now, &s->pool);
+	else if (r >= 0 && !same_decisions(old, s, d->now))
+		r = judge_pool(old, s, d->now);
 	if (r < 0) {
 		live_service_free(s, d->n_workers);
 		return r;

@@ -6,6 +6,7 @@
 
 #include "checker.h"
 #include "fake_daemon.h"
+#include "plan.h"
 #include "worker.h"
 
 #include "test.h"
@@ -44,6 +45,8 @@ static void add(struct live_service *s, const char *name, const char *address, u
 	assert_true(s->n_backends <= BACKENDS_HAD);
 	*b = (struct live_backend){.drain_deadline = NSEC_NEVER};
 	b->backend = backend_new(s->service->name, name, &a, N_WORKERS);
+	b->config =
+		(struct backend_config){.name = b->backend->name, .address = a, .weight = weight};
 	b->health.since = clock_now() - FAKE_AGE;
 	b->health.checked = true;
 	b->health.verdict = VERDICT_UP;
@@ -148,6 +151,27 @@ void fake_table(struct fake_daemon *f, const char *service, uint32_t size)
 	publish(f);
 }
 
+/* The file says what runs. */
+static void load(struct daemon *d)
+{
+	struct config *c = d->config;
+
+	c->services = calloc(d->n_services, sizeof(c->services[0]));
+	c->n_services = d->n_services;
+	for (size_t i = 0; i < d->n_services; i++) {
+		const struct live_service *s = d->services[i];
+		struct service_config *file = &c->services[i];
+
+		file->name = strdup(s->service->name);
+		file->backends = calloc(s->n_backends, sizeof(file->backends[0]));
+		file->n_backends = s->n_backends;
+		for (size_t j = 0; j < s->n_backends; j++) {
+			file->backends[j] = s->backends[j].config;
+			file->backends[j].name = strdup(s->backends[j].config.name);
+		}
+	}
+}
+
 static void count(struct live_service *web)
 {
 	struct backend_counters *c = web->backends[0].backend->counters;
@@ -201,6 +225,7 @@ void fake_daemon_init(struct fake_daemon *f)
 	d->services[0] = web;
 	d->services[1] = cache;
 	d->n_services = 2;
+	load(d);
 	web->pool.table = new_table(web, TABLE_SIZE);
 	cache->pool.table = new_table(cache, TABLE_SIZE);
 	publish(f);
@@ -232,7 +257,7 @@ void fake_daemon_deinit(struct fake_daemon *f)
 	free(d->config_path);
 	free(d->reload_error);
 	events_deinit(&d->events);
-	free(d->config);
+	config_free(d->config);
 }
 
 struct live_backend *fake_backend(struct fake_daemon *f, const char *service, const char *name)
@@ -300,7 +325,6 @@ int daemon_add_backend(struct daemon *d, const char *service, const char *name, 
 		return -EINVAL;
 	}
 	add(s, name, address, weight);
-	s->backends[s->n_backends - 1].drifted = true;
 	snprintf(fake_of(d)->asked, sizeof(fake_of(d)->asked), "add %s %s %s %u", service, name,
 		 address, weight);
 	return 0;
@@ -337,6 +361,7 @@ int daemon_set_weight(struct daemon *d, const char *service, const char *name, u
 	snprintf(fake_of(d)->asked, sizeof(fake_of(d)->asked), "weight %s %s %u", service, name,
 		 weight);
 	s->pool.members[i].weight = weight;
+	s->backends[i].config.weight = weight;
 	return 0;
 }
 
@@ -358,8 +383,81 @@ int daemon_set_admin(struct daemon *d, const char *service, const char *name,
 	return 0;
 }
 
-int daemon_reload(struct daemon *d, bool force, struct daemon_change *ret,
-		  struct config_errors *ret_errors, char **ret_error)
+static struct setting_changes one_change(const struct section *section, const char *key,
+					 const char *path, const char *old, const char *new)
+{
+	struct setting_changes c = {calloc(1, sizeof(c.items[0])), 1};
+
+	c.items[0] = (struct setting_change){section_find(section, key), strdup(path),
+					     old ? strdup(old) : NULL, strdup(new)};
+	return c;
+}
+
+static struct plan_backend planned(enum plan_kind kind, const char *name, const char *address,
+				   uint32_t weight, enum drift_kind drift)
+{
+	return (struct plan_backend){
+		.kind = kind,
+		.config = {.name = strdup(name), .address = parse(address), .weight = weight},
+		.drift = drift,
+	};
+}
+
+static void plan_web(struct plan_service *s)
+{
+	*s = (struct plan_service){
+		.kind = PLAN_CHANGED,
+		.name = strdup("web"),
+		.n_backends = 3,
+		.settings = one_change(&schema_check, "interval", "check.interval", "2s", "5s"),
+		.backends = calloc(3, sizeof(s->backends[0])),
+		.n_backends_changed = 3,
+		.has_table = true,
+		.size = 65537,
+		.at_once = 16000,
+		.moved = 16402,
+		.minimum = 16384,
+		.redirected = 0.2503,
+		.active = 140,
+		.finishing = 12,
+		.reset = 3,
+		.deadlined = 4,
+	};
+	s->backends[0] = planned(PLAN_ADDED, "web4", "10.0.0.4:8080", 10, DRIFT_REMOVED);
+	s->backends[1] = planned(PLAN_REMOVED, "web2", "10.0.0.2:8080", 1, DRIFT_NONE);
+	s->backends[1].finishing = 12;
+	s->backends[2] = planned(PLAN_CHANGED, "web1", "10.0.0.1:8080", 5, DRIFT_CHANGED);
+	s->backends[2].changes = one_change(&schema_backend, "weight", "weight", "10", "5");
+}
+
+/* Of everything one. */
+static struct plan *make_plan(void)
+{
+	struct plan *p = calloc(1, sizeof(*p));
+
+	p->totals = (struct plan_totals){1, 1, 1, 1, 1, 12345};
+	p->settings = one_change(&schema_file, "workers", "workers", NULL, "4");
+	p->services = calloc(3, sizeof(p->services[0]));
+	p->n_services = 3;
+	plan_web(&p->services[0]);
+	p->services[1] = (struct plan_service){
+		.kind = PLAN_ADDED,
+		.name = strdup("new"),
+		.n_backends = 2,
+		.settings = one_change(&schema_service, "listen", "listen", NULL, "[\":81\"]"),
+	};
+	p->services[2] = (struct plan_service){
+		.kind = PLAN_REMOVED,
+		.name = strdup("cache"),
+		.n_backends = 1,
+		.active = 5,
+		.finishing = 5,
+	};
+	return p;
+}
+
+int daemon_reload(struct daemon *d, bool force, struct plan **ret, struct config_errors *ret_errors,
+		  char **ret_error)
 {
 	struct fake_daemon *f = fake_of(d);
 
@@ -381,8 +479,51 @@ int daemon_reload(struct daemon *d, bool force, struct daemon_change *ret,
 	}
 	if (f->reload_result < 0 && !(f->reload_result == -EPERM && force))
 		return f->reload_result;
-	*ret = (struct daemon_change){.backends_added = 2, .slots_moved = 12345};
+	*ret = make_plan();
 	return 0;
+}
+
+int daemon_plan(struct daemon *d, const struct config *config, struct plan **ret, char **ret_error)
+{
+	struct fake_daemon *f = fake_of(d);
+
+	snprintf(f->asked, sizeof(f->asked), "plan %zu services", config->n_services);
+	if (f->reload_result < 0) {
+		set_error(ret_error, "plan", NULL, "is not possible");
+		return f->reload_result;
+	}
+	*ret = f->nothing_changes ? calloc(1, sizeof(**ret)) : make_plan();
+	if (!f->nothing_changes)
+		(*ret)->losses = strdup("the file has no service cache any more");
+	return 0;
+}
+
+int daemon_save(struct daemon *d, bool dry_run, struct saved *ret, char **ret_error)
+{
+	struct fake_daemon *f = fake_of(d);
+
+	snprintf(f->asked, sizeof(f->asked), "save%s", dry_run ? " dry" : "");
+	if (f->reload_result < 0) {
+		set_error(ret_error, "save", NULL, "is not possible");
+		return f->reload_result;
+	}
+	*ret = (struct saved){
+		.diff = strdup(f->nothing_changes ? "" : "--- a\n+++ a\n@@ -1,0 +1 @@\n+b\n"),
+		.text = strdup("services: {}\n"),
+		.n_backends = !f->nothing_changes,
+	};
+	return 0;
+}
+
+void saved_deinit(struct saved *s)
+{
+	free(s->diff);
+	free(s->text);
+}
+
+bool daemon_file_differs(const struct daemon *d)
+{
+	return fake_of(d)->file_differs;
 }
 
 void daemon_stop(struct daemon *d, nsec_t timeout)

@@ -19,6 +19,8 @@ struct fake_daemon {
 	char asked[256];      /* the last change asked for, as text */
 	int reload_result;    /* what daemon_reload() returns */
 	size_t n_faults;      /* and how many faults it finds with -EINVAL */
+	bool nothing_changes; /* by daemon_plan(), in daemon_save() */
+	bool file_differs;    /* from the one that was loaded */
 	size_t n_connections; /* there are */
 	int connections_result;
 };

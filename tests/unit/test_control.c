@@ -132,7 +132,7 @@ static void reloads(void **state)
 
 	assert_string_equal(f->fake.asked, "reload");
 	assert_string_equal(text(a, "path"), "/etc/lb4/lb4.yaml");
-	assert_int_equal(number(json_object_get(a, "changes"), "backends_added"), 2);
+	assert_int_equal(number(json_object_get(a, "changes"), "backends_added"), 1);
 	assert_int_equal(number(json_object_get(a, "changes"), "slots_moved"), 12345);
 
 	f->fake.reload_result = -EPERM;

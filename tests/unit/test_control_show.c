@@ -8,6 +8,7 @@
 
 #include "cleanup.h"
 #include "control_fixture.h"
+#include "text.h"
 
 #include "test.h"
 
@@ -42,7 +43,7 @@ static void shows_status(void **state)
 
 	/* Nobody eligible: the service is down. Quick mode: no file. */
 	fake_member(&f->fake, "web", "web1")->eligible = false;
-	fake_backend(&f->fake, "web", "web1")->drifted = true;
+	fake_backend(&f->fake, "web", "web1")->config.weight = 3;
 	free(take_ptr(f->fake.daemon.config_path));
 	b = get(f, "/v1/status");
 	assert_int_equal(number(json_object_get(b, "services"), "up"), 1);
@@ -258,19 +259,18 @@ static void explains_wildcards(void **state)
 static void add_routes(struct daemon *d)
 {
 	static char *names[] = {"shop.test", NULL}, *protocols[] = {"h2", NULL};
-	static struct tls_route_config routes[] = {
-		{.sni = names, .service = "cache", .target = 1},
-		{.alpn = protocols, .service = "cache", .target = 1},
-	};
-	static struct service_config web = {
-		.name = "web", .tls_routes = routes, .n_tls_routes = ARRAY_SIZE(routes)};
+	struct tls_route_config *routes = calloc(2, sizeof(*routes));
+	struct service_config *web = &d->config->services[0];
 
-	d->config->services = &web;
-	d->config->n_services = 1;
+	routes[0] = (struct tls_route_config){
+		.sni = text_list_copy(names), .service = strdup("cache"), .target = 1};
+	routes[1] = (struct tls_route_config){
+		.alpn = text_list_copy(protocols), .service = strdup("cache"), .target = 1};
+	web->tls_routes = routes; /* the configuration's */
+	web->n_tls_routes = 2;
 	d->services[0]->settings.hello_timeout = NSEC_PER_SEC;
 	d->services[0]->settings.hello_bytes = 512;
-	assert_int_equal(tls_routes_new(routes, ARRAY_SIZE(routes), &d->services[0]->tls_routes),
-			 0);
+	assert_int_equal(tls_routes_new(routes, 2, &d->services[0]->tls_routes), 0);
 }
 
 static void shows_routes(void **state)

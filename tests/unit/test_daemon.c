@@ -289,9 +289,8 @@ static struct config *parse(const char *text)
 
 static int apply(struct daemon *d, struct config *config)
 {
-	struct daemon_change change;
 	char *error = NULL;
-	int r = daemon_apply(d, config, &change, &error);
+	int r = daemon_apply(d, config, NULL, &error);
 
 	free(error);
 	return r;
@@ -615,7 +614,7 @@ static void an_address_moves_to_another_service(void **state)
 
 static void no_reload_while_stopping(void **state)
 {
-	struct daemon_change change;
+	struct plan *done = NULL;
 	struct config_errors errors = {};
 	struct daemon d;
 	char *error = NULL;
@@ -624,7 +623,7 @@ static void no_reload_while_stopping(void **state)
 	begin(&d, simple);
 	d.config_path = (char *)other;
 	daemon_stop(&d, NSEC_PER_SEC);
-	assert_int_equal(daemon_reload(&d, true, &change, &errors, &error), -ESHUTDOWN);
+	assert_int_equal(daemon_reload(&d, true, &done, &errors, &error), -ESHUTDOWN);
 	assert_non_null(error);
 	assert_int_equal(heard.listening, 2 * N_WORKERS);
 	free(error);

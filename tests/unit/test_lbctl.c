@@ -90,16 +90,16 @@ static void shows_status(void **state)
 						    "trouble      accept_pauses: 4\n"
 						    "trouble      checks_postponed: 1\n");
 	fake_member(&f->fake, "web", "web1")->eligible = false;
-	fake_backend(&f->fake, "web", "web1")->drifted = true;
+	fake_backend(&f->fake, "web", "web1")->config.weight = 3;
 	f->fake.daemon.reload_error = strdup("the file is no good");
 	daemon_stop(&f->fake.daemon, 90 * NSEC_PER_SEC);
 	assert_run(f, "status", 0);
-	assert_part(f->out, "lb4.yaml (backends changed at run time: 1)\n");
+	assert_part(f->out, "lb4.yaml (backends changed at run time: 1; lbctl drift)\n");
 	assert_part(f->out, "last reload  failed: the file is no good\n");
 	assert_part(f->out, "stops        in 1m");
 	assert_part(f->out, "backends     2 of 4 up, 1 eligible\n");
 	assert_run(f, "services web", 0);
-	assert_part(f->out, "  nobody eligible\n");
+	assert_part(f->out, "  nobody eligible, drift 1\n");
 }
 
 static void shows_one_service(void **state)
@@ -122,10 +122,10 @@ static void shows_states(void **state)
 	fake_member(&f->fake, "web", "web2")->admin = ADMIN_DRAINING;
 	fake_backend(&f->fake, "web", "web2")->drain_deadline = clock_now() + 100 * NSEC_PER_SEC;
 	web1->health.verdict = VERDICT_UNKNOWN;
-	web1->drifted = true;
+	web1->config.weight = 3;
 	assert_run(f, "backends", 0);
 	assert_part(f->out, " unknown ");
-	assert_part(f->out, "  not so in the file\n");
+	assert_part(f->out, "  weight 10 in the file\n");
 	assert_part(f->out, " draining, down ");
 	assert_part(f->out, "  check: connection refused; connections reset in 1m");
 	assert_part(f->out, " braked ");
@@ -236,9 +236,13 @@ static void changes(void **state)
 		{"remove web web4", "remove web web4",
 		 "web/web4 is removed; its connections may finish\n"},
 		{"reload", "reload",
-		 "reloaded /etc/lb4/lb4.yaml: services +0 -0, backends +2 -0, 0 changed, 12345 "
-		 "slots "
-		 "moved\n"},
+		 "reloaded /etc/lb4/lb4.yaml: services +1 -1, backends +1 -1, 1 changed, 12345 "
+		 "slots moved\n"
+		 "dropped: web/web4 was removed at run time\n"
+		 "dropped: web/web1 was changed at run time\n"},
+		{"save", "save",
+		 "saved /etc/lb4/lb4.yaml: 1 backend\n--- a\n+++ a\n@@ -1,0 +1 @@\n+b\n"},
+		{"save --dry-run", "save dry", "--- a\n+++ a\n@@ -1,0 +1 @@\n+b\n"},
 		{"reload --force", "reload force", NULL},
 		{"stop", "stop 30000ms", "lb4 stops; connections have 30s to finish\n"},
 		{"stop --timeout 1500ms", "stop 1500ms",

@@ -41,7 +41,7 @@ static void completes_lines(void **state)
 		const char *line, *offered;
 	} cases[] = {
 		{"st", "status stop"},
-		{"dr", "drain"},
+		{"dr", "drift drain"},
 		{"xyz", ""},
 		{"drain ~", "web cache"},
 		{"drain w", "web"},

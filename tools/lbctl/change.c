@@ -18,8 +18,7 @@ static int out_of_memory(void)
 	return STATUS_REFUSED;
 }
 
-/* Reads a whole file, "-" being standard input. */
-static int read_file(const char *name, char **ret_text, size_t *ret_size)
+int read_file(const char *name, char **ret_text, size_t *ret_size)
 {
 	_cleanup_(freep) char *text = malloc(FILE_MAX + 1);
 	FILE *f = strcmp(name, "-") ? fopen(name, "re") : stdin;
@@ -69,23 +68,6 @@ int check_file(struct lbctl *l)
 	if (r == STATUS_DONE && !l->options[OPTION_JSON])
 		printf("%s is good: %d service%s, %d backend%s\n", file, services,
 		       services == 1 ? "" : "s", backends, backends == 1 ? "" : "s");
-	return r;
-}
-
-int reload(struct lbctl *l)
-{
-	_cleanup_(json_decrefp) json_t *answer = NULL;
-	json_t *body = json_pack("{s:b}", "force", l->options[OPTION_FORCE] != NULL), *c;
-	int r = ask(l, "POST", strdup("/v1/reload"), body, &answer);
-
-	if (r != STATUS_DONE || l->options[OPTION_JSON])
-		return r;
-	c = json_object_get(answer, "changes");
-	printf("reloaded %s: services +%d -%d, backends +%d -%d, %d changed, %llu slots moved\n",
-	       text_at(answer, "path"), (int)number_at(c, "services_added"),
-	       (int)number_at(c, "services_removed"), (int)number_at(c, "backends_added"),
-	       (int)number_at(c, "backends_removed"), (int)number_at(c, "backends_changed"),
-	       (unsigned long long)number_at(c, "slots_moved"));
 	return r;
 }
 

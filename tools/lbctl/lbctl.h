@@ -30,6 +30,7 @@ enum option {
 	OPTION_FOLLOW,
 	OPTION_SINCE,
 	OPTION_LAST,
+	OPTION_DRY_RUN,
 	N_OPTIONS,
 };
 
@@ -91,7 +92,6 @@ verb_function show_table;
 
 /* change.c */
 verb_function check_file;
-verb_function reload;
 verb_function add_backend;
 verb_function remove_backend;
 verb_function set_weight;
@@ -102,6 +102,14 @@ verb_function stop_daemon;
 
 /* events.c */
 verb_function show_events;
+
+/* plan.c */
+verb_function show_plan;
+verb_function reload;
+
+/* drift.c */
+verb_function show_drift;
+verb_function save;
 
 /* drain.c */
 verb_function drain_backend;
@@ -148,6 +156,13 @@ int say_refused(const struct lbctl *l, long status, const json_t *answer, const 
 /* The same with text as the body; faults of the text are printed as those of `file`. */
 int ask_about_file(struct lbctl *l, const char *path, const char *text, size_t size,
 		   const char *file, json_t **ret_answer);
+
+/* Reads a whole file, "-" being standard input; the reason of a failure has been printed. */
+int read_file(const char *name, char **ret_text, size_t *ret_size);
+
+/* "10.0.0.1:80, weight 10": a backend as the file would have it, in `buffer`. */
+#define BACKEND_TEXT_MAX 256
+char *print_backend_config(const json_t *config, char buffer[BACKEND_TEXT_MAX]);
 
 void print_json(const json_t *j);
 

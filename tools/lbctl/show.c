@@ -82,7 +82,8 @@ int show_status(struct lbctl *l)
 	       number_at(a, "workers"));
 	printf("%-13s%s", "config", given_at(a, "config") ? text_at(a, "config") : "none");
 	if (number_at(a, "drift"))
-		printf(" (backends changed at run time: %" PRIu64 ")", number_at(a, "drift"));
+		printf(" (backends changed at run time: %" PRIu64 "; lbctl drift)",
+		       number_at(a, "drift"));
 	putchar('\n');
 	print_connections(a);
 	if (number_at(a, "max_memory"))
@@ -123,7 +124,7 @@ static void add_service(struct columns *c, const json_t *s)
 	bool nobody = number_at(counts, "eligible") == 0 && total > 0;
 	size_t n_routes = json_array_size(json_object_get(s, "tls_routes"));
 	char routes[48] = "";
-	char in[UNITS_TEXT_MAX], out[UNITS_TEXT_MAX];
+	char in[UNITS_TEXT_MAX], out[UNITS_TEXT_MAX], drift[32] = "";
 
 	columns_add(c, COLOUR_NONE, "%s", text_at(s, "name"));
 	add_listen(c, json_object_get(s, "listen"));
@@ -137,10 +138,13 @@ static void add_service(struct columns *c, const json_t *s)
 	if (n_routes)
 		snprintf(routes, sizeof(routes), "%s%zu route%s",
 			 nobody || brake || rebuilt ? ", " : "", n_routes, n_routes > 1 ? "s" : "");
-	columns_add(c, brake || nobody ? COLOUR_BAD : COLOUR_DOUBT, "%s%s%s%s%s%s",
+	if (number_at(s, "drift"))
+		snprintf(drift, sizeof(drift), "%sdrift %" PRIu64,
+			 nobody || brake || rebuilt || n_routes ? ", " : "", number_at(s, "drift"));
+	columns_add(c, brake || nobody ? COLOUR_BAD : COLOUR_DOUBT, "%s%s%s%s%s%s%s",
 		    nobody ? "nobody eligible" : "", nobody && (brake || rebuilt) ? ", " : "",
 		    brake ? "brake" : "", brake && rebuilt ? ", " : "", rebuilt ? "rebuilt" : "",
-		    routes);
+		    routes, drift);
 }
 
 static void print_members(json_t *object, int depth)
@@ -285,6 +289,20 @@ static void add_state(struct columns *c, const json_t *b)
 /* For so long the last error of a backend that is up is worth a note: it may be flapping. */
 #define RECENT_MS (60 * 60 * 1000)
 
+/* How it differs from the file. */
+static void print_drift(const json_t *drift, char *buffer, size_t size)
+{
+	const json_t *setting;
+	size_t i, n = 0;
+
+	if (!strcmp(text_at(drift, "kind"), "added"))
+		snprintf(buffer, size, "added at run time; ");
+	json_array_foreach(json_object_get(drift, "settings"), i, setting)
+		if (n < size)
+			n += (size_t)snprintf(buffer + n, size - n, "%s %s in the file; ",
+					      text_at(setting, "key"), text_at(setting, "file"));
+}
+
 /* All that is out of the ordinary. */
 static void add_notes(struct columns *c, const json_t *b)
 {
@@ -309,8 +327,8 @@ static void add_notes(struct columns *c, const json_t *b)
 	if (given_at(b, "drain_left_ms") && n < sizeof(notes))
 		n += (size_t)snprintf(notes + n, sizeof(notes) - n, "connections reset in %s; ",
 				      print_ms(number_at(b, "drain_left_ms"), text));
-	if (true_at(b, "drifted") && n < sizeof(notes))
-		snprintf(notes + n, sizeof(notes) - n, "not so in the file; ");
+	if (given_at(b, "drift") && n < sizeof(notes))
+		print_drift(json_object_get(b, "drift"), notes + n, sizeof(notes) - n);
 	n = strlen(notes);
 	if (n >= 2 && !strcmp(notes + n - 2, "; "))
 		notes[n - 2] = '\0';
@@ -359,6 +377,7 @@ int show_backends(struct lbctl *l)
 	_cleanup_(json_decrefp) json_t *answer = NULL;
 	char *path = path_query(l, strdup("/v1/backends"), "service", l->arguments[0]);
 	int r = ask(l, "GET", path, NULL, &answer);
+	char removed[BACKEND_TEXT_MAX];
 	const json_t *b;
 	struct columns *c;
 	size_t i;
@@ -370,6 +389,10 @@ int show_backends(struct lbctl *l)
 		add_backend_row(c, b);
 	columns_print(c, stdout);
 	columns_free(c);
+	json_array_foreach(json_object_get(answer, "removed"), i, b)
+		printf("removed at run time: %s/%s (%s)\n", text_at(b, "service"),
+		       text_at(b, "name"),
+		       print_backend_config(json_object_get(b, "file"), removed));
 	return r;
 }
 

@@ -34,7 +34,7 @@ static const struct {
 	 "--to A --count N [--from A…]: connections that are idle but for orders on standard "
 	 "input"},
 	{"talk", talk_main,
-	 "[--from A] [--within T] ADDRESS STEP…: one scripted connection; "
+	 "[--from A [--port N]] [--within T] ADDRESS STEP…: one scripted connection; "
 	 "send=TEXT fill=N recv=TEXT name take=N fin rst eof reset end "
 	 "quiet=T"},
 };

@@ -284,17 +284,22 @@ int talk_main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{"from", required_argument, NULL, 'f'},
+		{"port", required_argument, NULL, 'p'},
 		{"within", required_argument, NULL, 'w'},
 		{},
 	};
 	struct address_list from = {};
 	struct address to;
+	uint64_t port = 0;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "+", options, NULL)) != -1) {
 		switch (option) {
 		case 'f':
 			address_list_add_ip(&from, optarg);
+			break;
+		case 'p':
+			port = option_number("--port", optarg, 65535);
 			break;
 		case 'w':
 			talk.within = option_duration("--within", optarg);
@@ -308,6 +313,8 @@ int talk_main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	to = option_address("address", argv[optind], false);
+	if (from.n)
+		from.items[0].port = (uint16_t)port;
 	if (!open_connection(&to, address_list_next(&from)))
 		return 1;
 	for (int i = optind + 1; i < argc; i++) {
