@@ -10,12 +10,21 @@ struct parse {
 	struct faults *faults;
 	const char *text;
 	size_t size;
-	size_t skipped; /* bytes before `text` */
+	size_t skipped;	 /* bytes before `text` */
+	struct mark end; /* of the text */
 	bool seen_document;
 	uint32_t last_end; /* of what was read last */
 	/* Where libyaml's index of characters has last been found as one of bytes. */
 	size_t characters, bytes;
 };
+
+/* Of a text without a last line end libyaml names the line after it. */
+static struct mark mark_in(const struct parse *p, yaml_mark_t m)
+{
+	struct mark at = mark_of(m);
+
+	return at.line > p->end.line ? p->end : at;
+}
 
 /* Marks come in the order of the text, so this walks it once. */
 static uint32_t byte_of(struct parse *p, size_t index)
@@ -55,7 +64,7 @@ static void refuse_decoration(struct parse *p, struct mark at, const yaml_char_t
 
 static bool on_scalar(struct parse *p, const yaml_event_t *e)
 {
-	struct mark at = mark_of(e->start_mark);
+	struct mark at = mark_in(p, e->start_mark);
 	struct yaml_node *n;
 
 	refuse_decoration(p, at, e->data.scalar.anchor, e->data.scalar.tag);
@@ -73,7 +82,7 @@ static bool on_scalar(struct parse *p, const yaml_event_t *e)
 
 static bool on_alias(struct parse *p, const yaml_event_t *e)
 {
-	struct mark at = mark_of(e->start_mark);
+	struct mark at = mark_in(p, e->start_mark);
 
 	faults_add(p->faults, at.line, at.column, "aliases (*) are not supported");
 	faults_hint(p->faults, "write the settings out where they are needed, or quote the value");
@@ -87,7 +96,7 @@ static bool on_open(struct parse *p, const yaml_event_t *e, enum node_kind kind,
 {
 	struct yaml_node *n;
 
-	if (!yaml_tree_open(p->tree, kind, mark_of(e->start_mark), p->faults))
+	if (!yaml_tree_open(p->tree, kind, mark_in(p, e->start_mark), p->faults))
 		return false;
 	n = &p->tree->nodes[p->tree->n_nodes - 1];
 	n->flow = flow;
@@ -109,7 +118,7 @@ static void on_close(struct parse *p, const yaml_event_t *e)
 /* False ends the reading. */
 static bool on_event(struct parse *p, const yaml_event_t *e)
 {
-	struct mark at = mark_of(e->start_mark);
+	struct mark at = mark_in(p, e->start_mark);
 
 	switch (e->type) {
 	case YAML_STREAM_END_EVENT:
@@ -167,6 +176,7 @@ static void read_events(struct parse *p)
 		p->faults->no_memory = true;
 		return;
 	}
+	p->end = yaml_mark_of_byte(p->text, p->size, p->size);
 	/* Not guessed: a UTF-16 file is to be told, not read. */
 	yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(&parser, (const unsigned char *)p->text, p->size);
