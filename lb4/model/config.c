@@ -236,6 +236,11 @@ const char *check_kind_name(enum check_kind kind)
 	return (size_t)kind < sizeof(names) / sizeof(names[0]) ? names[kind] : NULL;
 }
 
+const char *balance_kind_name(enum balance_kind kind)
+{
+	return words_find(schema_balance_words, kind);
+}
+
 const char *hash_kind_name(enum hash_kind kind)
 {
 	return words_find(schema_hash_words, kind);

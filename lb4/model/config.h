@@ -85,6 +85,13 @@ struct passive_config {
 	nsec_t hold_max; /* default 60s */
 };
 
+enum balance_kind {
+	BALANCE_MAGLEV,		   /* by a hash of the connection, from a table */
+	BALANCE_LEAST_CONNECTIONS, /* who has the fewest connections for its weight */
+	BALANCE_ROUND_ROBIN,	   /* in turn */
+	BALANCE_TWO_CHOICES,	   /* the less loaded of two drawn by weight */
+};
+
 enum hash_kind {
 	HASH_CONNECTION, /* both addresses and both ports */
 	HASH_SOURCE,	 /* the client's address alone, masked */
@@ -116,12 +123,14 @@ struct limits_config {
 };
 
 struct service_settings {
+	enum balance_kind balance;
 	enum hash_kind hash;
 	uint8_t mask_ipv4, mask_ipv6; /* prefix lengths for HASH_SOURCE; default 32 and 128 */
 	uint32_t table_size;	      /* one of maglev_sizes[]; default 65537 */
 	enum on_down on_down;
 	unsigned max_eject_percent; /* default 50 */
 	enum fail_mode fail;
+	nsec_t slow_start; /* from the first part of its weight to all of it; 0: none; default 0 */
 	struct passive_config passive;
 	struct prefix_list *allow, *deny; /* who may connect; NULL: no such list */
 	struct limits_config limits;
@@ -164,6 +173,7 @@ struct backend_config {
 	struct address address;
 	uint32_t weight;	  /* 0 .. WEIGHT_MAX; 0 takes no new connections; default 1 */
 	uint32_t max_connections; /* 0, the default: any number */
+	bool backup;		  /* used only when no other backend is eligible */
 };
 
 /* Which clients go to another service; at least one of `sni` and `alpn` is there. */
@@ -268,6 +278,7 @@ void check_config_deinit(struct check_config *c);
 
 /* The words of lb4.yaml(5); NULL past the last value. */
 const char *check_kind_name(enum check_kind kind);
+const char *balance_kind_name(enum balance_kind kind);
 const char *hash_kind_name(enum hash_kind kind);
 const char *on_down_name(enum on_down on_down);
 const char *fail_mode_name(enum fail_mode fail);

@@ -230,15 +230,16 @@ static void set_fast_interval(const struct reading *reading)
 static bool rule_shares(struct reader *r, const struct reading *reading)
 {
 	const struct service_config *service = reading->target;
-	uint64_t total = 0;
+	uint64_t totals[2] = {}; /* of primaries and of backups: each has tables of its own */
 
 	if (find_given(reading, "table_size")->key && !find_given(reading, "table_size")->good)
 		return true;
 	for (size_t i = 0; i < service->n_backends; i++)
-		total += service->backends[i].weight;
+		totals[service->backends[i].backup] += service->backends[i].weight;
 	for (size_t i = 0; i < service->n_backends && i < r->backends.n; i++) {
 		const struct backend_config *b = &service->backends[i];
 		const struct yaml_node *n = r->backends.items[i].node;
+		uint64_t total = totals[b->backup];
 
 		if (b->weight == 0 || (uint64_t)b->weight * service->settings.table_size >= total)
 			continue;
@@ -339,14 +340,39 @@ static bool rule_access(struct reader *r, const struct reading *reading)
 	return good;
 }
 
+/* What only a table needs says nothing, or was meant for another balance. */
+static bool rule_balance(struct reader *r, const struct reading *reading)
+{
+	static const char *const keys[] = {"hash", "table_size"};
+	const struct service_config *service = reading->target;
+	const char *balance = balance_kind_name(service->settings.balance);
+	bool good = true;
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		const struct given *given = find_given(reading, keys[i]);
+
+		if (!given->key)
+			continue;
+		faults_add(r->faults, given->key->line, given->key->column,
+			   "%s: balance: %s does not hash", keys[i], balance);
+		faults_hint(r->faults, "remove %s, or say balance: maglev", keys[i]);
+		good = false;
+	}
+	return good;
+}
+
 static bool rule_service(struct reader *r, const struct reading *reading)
 {
+	const struct service_config *service = reading->target;
+	bool hashes = service->settings.balance == BALANCE_MAGLEV;
 	bool good = rule_backend_addresses(r);
 
 	set_check_proxy(reading->target);
 	good &= rule_access(r, reading);
 	good &= rule_tls_routes(r, reading);
-	if (find_given(reading, "backends")->good)
+	if (!hashes)
+		good &= rule_balance(r, reading);
+	if (hashes && find_given(reading, "backends")->good)
 		good &= rule_shares(r, reading);
 	if (find_given(reading, "source_address")->good)
 		good &= rule_source_addresses(r, reading);

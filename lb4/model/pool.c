@@ -22,7 +22,7 @@ const char *admin_state_name(enum admin_state state)
 
 void pool_init(struct pool *p, uint64_t seed, const struct service_settings *settings)
 {
-	*p = (struct pool){.stale = true, .out_since = NSEC_NEVER};
+	*p = (struct pool){.stale = true, .new = true, .out_since = NSEC_NEVER};
 	pool_configure(p, seed, settings);
 }
 
@@ -46,6 +46,7 @@ void pool_deinit(struct pool *p)
 	free(p->by_name);
 	free(p->failed);
 	free(p->eligible);
+	free(p->steps);
 	free(p->table_map);
 	free(p->configured_base);
 	free(p->rebuilt_base);
@@ -55,12 +56,15 @@ void pool_deinit(struct pool *p)
 
 void pool_configure(struct pool *p, uint64_t seed, const struct service_settings *settings)
 {
-	if (p->seed != seed || p->table_size != settings->table_size)
+	if (p->seed != seed || p->table_size != settings->table_size ||
+	    p->balance != settings->balance)
 		p->stale = true;
 	p->seed = seed;
 	p->table_size = settings->table_size;
 	p->max_eject_percent = settings->max_eject_percent;
 	p->fail = settings->fail;
+	p->balance = settings->balance;
+	p->slow_start = settings->slow_start;
 }
 
 static int by_name(const void *x, const void *y)
@@ -151,6 +155,7 @@ int pool_set_members(struct pool *p, const struct maglev_member *members, size_t
 	_cleanup_(freep) struct pool_member **sorted = NULL, **failed = NULL;
 	_cleanup_(freep) uint16_t *map = NULL;
 	_cleanup_(freep) bool *eligible = NULL;
+	_cleanup_(freep) uint8_t *steps = NULL;
 
 	assert(n < MAGLEV_NONE);
 	if (same_members(p, members, n))
@@ -160,7 +165,8 @@ int pool_set_members(struct pool *p, const struct maglev_member *members, size_t
 	sorted = calloc(n + 1, sizeof(struct pool_member *));
 	failed = calloc(n + 1, sizeof(struct pool_member *));
 	eligible = calloc(n + 1, sizeof(eligible[0]));
-	if (!new || !sorted || !failed || !eligible)
+	steps = calloc(n + 1, sizeof(steps[0]));
+	if (!new || !sorted || !failed || !eligible || !steps)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++)
 		sorted[i] = &new[i];
@@ -174,6 +180,7 @@ int pool_set_members(struct pool *p, const struct maglev_member *members, size_t
 	swap(p->by_name, sorted);
 	swap(p->failed, failed);
 	swap(p->eligible, eligible);
+	swap(p->steps, steps);
 	swap(p->table_map, map);
 	p->n_members = n;
 	p->stale = true;
@@ -188,7 +195,8 @@ static int copy_members(const struct pool *from, struct pool *p)
 	p->by_name = calloc(n + 1, sizeof(p->by_name[0]));
 	p->failed = calloc(n + 1, sizeof(p->failed[0]));
 	p->eligible = calloc(n + 1, sizeof(p->eligible[0]));
-	if (!p->members || !p->by_name || !p->failed || !p->eligible)
+	p->steps = calloc(n + 1, sizeof(p->steps[0]));
+	if (!p->members || !p->by_name || !p->failed || !p->eligible || !p->steps)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++) {
 		char *name = strdup(from->members[i].name);
@@ -221,6 +229,7 @@ int pool_copy(const struct pool *from, struct pool *ret)
 	p.members = NULL;
 	p.by_name = p.failed = NULL;
 	p.eligible = NULL;
+	p.steps = NULL;
 	p.configured_base = p.rebuilt_base = p.table_map = NULL;
 	p.table = NULL;
 	r = copy_members(from, &p);
@@ -237,4 +246,35 @@ int pool_copy(const struct pool *from, struct pool *ret)
 	*ret = p;
 	p = (struct pool)POOL_INIT;
 	return 0;
+}
+
+void pool_set_backup(struct pool *p, size_t member, bool backup)
+{
+	struct pool_member *m = &p->members[member];
+
+	if (m->backup != backup)
+		p->stale = true;
+	m->backup = backup;
+}
+
+void pool_inherit(struct pool *p, struct pool *old)
+{
+	for (size_t i = 0; i < p->n_members; i++) {
+		struct pool_member *m = &p->members[i];
+		const struct pool_member *known = pool_find(old, m->name);
+
+		if (!known)
+			continue;
+		m->admin = known->admin;
+		m->fit = known->fit;
+		m->ramping = known->ramping;
+		m->ramp_at = known->ramp_at;
+	}
+	p->new = false;
+	p->on_backups = old->on_backups;
+	p->n_updates = old->n_updates;
+	p->n_rebuilds = old->n_rebuilds;
+	p->n_slots_moved = old->n_slots_moved;
+	p->out_since = old->out_since;
+	p->rebuilt = old->rebuilt;
 }

@@ -1,59 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * pool_update(): the brake, the rebuild rule, and a new table when they ask for one. What walks the
- * base is pool_table.c's.
+ * pool_update(): the rebuild rule, and a new table when it or pool_decide.c asks for one. What walks
+ * the base is pool_table.c's.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cleanup.h"
-#include "pool.h"
-
-static int by_failure(const void *x, const void *y)
-{
-	const struct pool_member *const *a = x, *const *b = y;
-
-	if ((*a)->failed_at != (*b)->failed_at)
-		return (*a)->failed_at < (*b)->failed_at ? -1 : 1;
-	return strcmp((*a)->name, (*b)->name);
-}
-
-/* Who is ejected, braked and eligible: from what members are now, not from what was decided. */
-static void decide(struct pool *p)
-{
-	size_t n_serving = 0, n_failed = 0, allowed, n_ejected;
-
-	for (size_t i = 0; i < p->n_members; i++) {
-		struct pool_member *m = &p->members[i];
-		bool serving = m->admin == ADMIN_ENABLED && m->weight > 0;
-
-		m->ejected = m->failed && m->admin != ADMIN_DISABLED;
-		m->braked = false;
-		n_serving += serving;
-		if (serving && m->failed)
-			p->failed[n_failed++] = m;
-	}
-
-	allowed = n_serving * p->max_eject_percent / 100;
-	if (p->fail == FAIL_OPEN && n_serving && allowed > n_serving - 1)
-		allowed = n_serving - 1;
-	p->brake = n_failed > allowed;
-	n_ejected = p->brake && p->fail == FAIL_OPEN ? allowed : n_failed;
-	if (n_ejected < n_failed)
-		qsort(p->failed, n_failed, sizeof(struct pool_member *), by_failure);
-	for (size_t i = n_ejected; i < n_failed; i++) {
-		p->failed[i]->ejected = false;
-		p->failed[i]->braked = true;
-	}
-
-	for (size_t i = 0; i < p->n_members; i++) {
-		struct pool_member *m = &p->members[i];
-
-		m->eligible = m->admin == ADMIN_ENABLED && m->weight > 0 && !m->ejected;
-		p->eligible[i] = m->eligible;
-	}
-}
+#include "pool_private.h"
 
 static bool anybody_eligible(const struct pool *p)
 {
@@ -71,7 +26,7 @@ static bool much_is_out(const struct pool *p, bool rebuilt)
 	for (size_t i = 0; i < p->n_members; i++) {
 		const struct pool_member *m = &p->members[i];
 
-		if (rebuilt && !m->in_rebuilt)
+		if (m->backup != p->on_backups || (rebuilt && !m->in_rebuilt))
 			continue;
 		total += m->weight;
 		out += m->eligible ? 0 : m->weight;
@@ -97,7 +52,7 @@ static bool somebody_is_back(const struct pool *p)
 	return false;
 }
 
-/* A base of all members, or of the eligible alone. */
+/* A base of all members of the role in service, or of the eligible alone. */
 static int build(const struct pool *p, bool eligible_only, uint16_t **ret_base)
 {
 	_cleanup_(freep) struct maglev_member *members =
@@ -111,7 +66,8 @@ static int build(const struct pool *p, bool eligible_only, uint16_t **ret_base)
 		const struct pool_member *m = &p->members[i];
 
 		members[i].name = m->name;
-		members[i].weight = eligible_only && !m->eligible ? 0 : m->weight;
+		if (m->backup == p->on_backups && (m->eligible || !eligible_only))
+			members[i].weight = m->weight;
 	}
 	r = maglev_build(base, p->table_size, p->seed, members, p->n_members);
 	if (r < 0)
@@ -181,16 +137,32 @@ static int settle_base(struct pool *p, nsec_t now)
 	return rebuild(p);
 }
 
+static struct pool_table *balanced_table(const struct pool *p)
+{
+	_cleanup_(freep) uint32_t *weights = calloc(p->n_members + 1, sizeof(weights[0]));
+
+	if (!weights)
+		return NULL;
+	for (size_t i = 0; i < p->n_members; i++)
+		weights[i] = p->members[i].weight;
+	return pool_table_new_balanced(p->balance, weights, p->eligible, p->steps,
+				       (uint32_t)p->n_members);
+}
+
 static int make_table(struct pool *p)
 {
 	struct pool_table *t;
 
 	if (p->table && !p->base_changed &&
-	    memcmp(p->table->eligible, p->eligible, p->n_members) == 0)
+	    !memcmp(p->table->eligible, p->eligible, p->n_members) &&
+	    !memcmp(p->table->steps, p->steps, p->n_members))
 		return 0;
 
-	t = pool_table_new(p->seed, p->rebuilt ? p->rebuilt_base : p->configured_base,
-			   p->table_size, p->eligible, (uint32_t)p->n_members);
+	if (p->balance == BALANCE_MAGLEV)
+		t = pool_table_new(p->seed, p->rebuilt ? p->rebuilt_base : p->configured_base,
+				   p->table_size, p->eligible, p->steps, (uint32_t)p->n_members);
+	else
+		t = balanced_table(p);
 	if (!t)
 		return -ENOMEM;
 	if (p->table)
@@ -204,12 +176,23 @@ static int make_table(struct pool *p)
 	return 1;
 }
 
+/* Without slots there is no base to settle: weights and who is eligible are all. */
+static int settle(struct pool *p, nsec_t now)
+{
+	if (p->balance == BALANCE_MAGLEV)
+		return settle_base(p, now);
+	p->base_changed |= p->stale;
+	p->stale = p->rebuilt = false;
+	p->out_since = NSEC_NEVER;
+	return 0;
+}
+
 int pool_update(struct pool *p, nsec_t now)
 {
 	int r;
 
-	decide(p);
-	r = settle_base(p, now);
+	pool_decide(p, now);
+	r = settle(p, now);
 	if (r == 0)
 		r = make_table(p);
 	if (r < 0)
@@ -219,7 +202,9 @@ int pool_update(struct pool *p, nsec_t now)
 
 nsec_t pool_next_update(const struct pool *p)
 {
-	if (p->out_since == NSEC_NEVER || !anybody_eligible(p))
-		return NSEC_NEVER;
-	return nsec_add(p->out_since, POOL_REBUILD_AFTER);
+	nsec_t step = pool_next_step(p), rebuild = NSEC_NEVER;
+
+	if (p->out_since != NSEC_NEVER && anybody_eligible(p))
+		rebuild = nsec_add(p->out_since, POOL_REBUILD_AFTER);
+	return step < rebuild ? step : rebuild;
 }

@@ -15,8 +15,10 @@ struct pool_table *pool_table_ref(struct pool_table *t)
 
 struct pool_table *pool_table_unref(struct pool_table *t)
 {
-	if (t && atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) == 1)
+	if (t && atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) == 1) {
+		balance_free(t->balance);
 		free(t);
+	}
 	return NULL;
 }
 
@@ -28,38 +30,68 @@ static bool is_in(uint16_t member, const uint16_t *list, size_t n)
 	return false;
 }
 
+/* Which part of its owner's slots a slot belongs to, in a slow start: those of step 1 come first. */
+static uint32_t part_of(const struct pool_table *t, uint32_t slot)
+{
+	return lb4_slot(lb4_mix64(~t->seed ^ slot), BALANCE_STEPS);
+}
+
+bool pool_table_is_taken(const struct pool_table *t, uint32_t slot)
+{
+	uint8_t steps = t->steps[t->base[slot]];
+
+	return steps >= BALANCE_STEPS || t->steps_are_void || part_of(t, slot) < steps;
+}
+
+/* Whether the base owner of `slot` is eligible and has taken it. */
+static bool is_open(const struct pool_table *t, uint32_t slot)
+{
+	return t->eligible[t->base[slot]] && pool_table_is_taken(t, slot);
+}
+
 /* The first member that the walk of `slot` meets and that may be tried, or MAGLEV_NONE. */
 static uint16_t walk(const struct pool_table *t, uint32_t slot, const uint16_t *tried,
 		     size_t n_tried)
 {
 	for (uint32_t attempt = 1; attempt <= POOL_WALK_MAX; attempt++) {
-		uint16_t member = t->base[lb4_walk(t->seed, slot, attempt, t->size)];
+		uint32_t met = lb4_walk(t->seed, slot, attempt, t->size);
 
-		if (t->eligible[member] && !is_in(member, tried, n_tried))
-			return member;
+		if (is_open(t, met) && !is_in(t->base[met], tried, n_tried))
+			return t->base[met];
 	}
 	return MAGLEV_NONE;
 }
 
+/* The first slot that is open; `size`: none is. */
+static uint32_t first_open(const struct pool_table *t)
+{
+	uint32_t slot = 0;
+
+	while (slot < t->size && !is_open(t, slot))
+		slot++;
+	return slot;
+}
+
 /*
- * Backwards, so that `next`, the eligible owner at or after the slot (around the end), is at hand
+ * Backwards, so that `next`, the open slot's owner at or after the slot (around the end), is at hand
  * where the walk fails: POOL_WALK_MAX looks a slot at worst, though a single tiny member be left.
  */
 static void flatten(struct pool_table *t)
 {
+	uint32_t first = first_open(t);
 	uint16_t next;
-	uint32_t first = 0;
 
-	while (!t->eligible[t->base[first]]) {
-		first++;
-		assert(first < t->size);
+	if (first == t->size) {
+		t->steps_are_void = true;
+		first = first_open(t);
 	}
+	assert(first < t->size);
 	next = t->base[first];
 
 	for (uint32_t slot = t->size; slot-- > 0;) {
 		uint16_t owner = t->base[slot];
 
-		if (t->eligible[owner])
+		if (is_open(t, slot))
 			next = owner;
 		else
 			owner = walk(t, slot, NULL, 0);
@@ -67,11 +99,12 @@ static void flatten(struct pool_table *t)
 	}
 }
 
-struct pool_table *pool_table_new(uint64_t seed, const uint16_t *base, uint32_t size,
-				  const bool *eligible, uint32_t n_members)
+/* Without what is in the slots. */
+static struct pool_table *table_new(uint32_t size, const bool *eligible, const uint8_t *steps,
+				    uint32_t n_members)
 {
-	size_t entries = size * sizeof(base[0]);
-	struct pool_table *t = malloc(sizeof(*t) + 2 * entries + n_members);
+	struct pool_table *t =
+		calloc(1, sizeof(*t) + 2 * size * sizeof(t->base[0]) + 2 * (size_t)n_members);
 
 	if (!t)
 		return NULL;
@@ -80,20 +113,44 @@ struct pool_table *pool_table_new(uint64_t seed, const uint16_t *base, uint32_t 
 		.size = size,
 		.n_members = n_members,
 		.base = (uint16_t *)(t + 1),
-		.seed = seed,
 	};
 	t->live = t->base + size;
 	t->eligible = (bool *)(t->live + size);
-	memcpy(t->base, base, entries);
+	t->steps = (uint8_t *)(t->eligible + n_members);
 	for (uint32_t i = 0; i < n_members; i++) {
 		t->eligible[i] = eligible[i];
 		t->n_eligible += eligible[i];
+		t->steps[i] = steps ? steps[i] : BALANCE_STEPS;
 	}
+	return t;
+}
+
+struct pool_table *pool_table_new(uint64_t seed, const uint16_t *base, uint32_t size,
+				  const bool *eligible, const uint8_t *steps, uint32_t n_members)
+{
+	struct pool_table *t = table_new(size, eligible, steps, n_members);
+
+	if (!t)
+		return NULL;
+	t->seed = seed;
+	memcpy(t->base, base, size * sizeof(base[0]));
 	if (t->n_eligible)
 		flatten(t);
 	else
-		memset(t->live, 0xff, entries); /* MAGLEV_NONE */
+		memset(t->live, 0xff, size * sizeof(t->live[0])); /* MAGLEV_NONE */
 	return t;
+}
+
+struct pool_table *pool_table_new_balanced(enum balance_kind kind, const uint32_t *weights,
+					   const bool *eligible, const uint8_t *steps,
+					   uint32_t n_members)
+{
+	struct pool_table *t = table_new(0, eligible, steps, n_members);
+
+	if (!t)
+		return NULL;
+	t->balance = balance_new(kind, weights, steps, n_members);
+	return t->balance ? t : pool_table_unref(t);
 }
 
 /* Spares the search that could not find anybody: a client must not be able to ask for it often. */

@@ -106,6 +106,14 @@ static const char *refuse_user(const char *text)
 	return NULL;
 }
 
+const struct word schema_balance_words[] = {
+	{"maglev", BALANCE_MAGLEV},
+	{"least-connections", BALANCE_LEAST_CONNECTIONS},
+	{"round-robin", BALANCE_ROUND_ROBIN},
+	{"two-choices", BALANCE_TWO_CHOICES},
+	{},
+};
+
 const struct word schema_hash_words[] = {
 	{"connection", HASH_CONNECTION},
 	{"source", HASH_SOURCE},
@@ -339,6 +347,8 @@ const struct section schema_backend = {
 		 INTO(backend_config, weight), RANGE(0, WEIGHT_MAX)},
 		{"max_connections", SETTING_NUMBER, "connections at a time; more go to others", "0",
 		 INTO(backend_config, max_connections), RANGE(1, 10000000), .zero = true},
+		{"backup", SETTING_WORD, "used only when no other backend is eligible", "false",
+		 INTO(backend_config, backup), WORDS({"true", true}, {"false", false})},
 		{},
 	},
 };
@@ -378,7 +388,7 @@ const struct section schema_service = {
 		 .required = "a service needs at least one listen address", RANGE(1, LISTEN_MAX),
 		 .perhaps = true},
 		{"balance", SETTING_WORD, "how a backend is chosen", "maglev",
-		 WORDS({"maglev", WORD_DEFAULT})},
+		 INTO(service_config, settings.balance), .words = schema_balance_words},
 		{"hash", SETTING_SECTION, "what of a connection decides on its backend",
 		 "connection", INTO(service_config, settings.hash), .words = schema_hash_words,
 		 .section = &schema_hash, .base = offsetof(struct service_config, settings)},
@@ -409,6 +419,9 @@ const struct section schema_service = {
 		{"queue", SETTING_SECTION, "where connections wait while all backends are full",
 		 "off", INTO(service_config, settings.queue_length), WORDS({"off", 0}),
 		 .section = &schema_queue, .base = offsetof(struct service_config, settings)},
+		{"slow_start", SETTING_DURATION,
+		 "time in which a backend that comes back takes up its whole weight", "0",
+		 INTO(service_config, settings.slow_start), RANGE(100 * MSEC, DAY), .zero = true},
 		{"connect_timeout", SETTING_DURATION, "time for one try to reach a backend", "1s",
 		 INTO(service_config, settings.connect_timeout), RANGE(1 * MSEC, HOUR),
 		 .at_most = "connect_budget"},
@@ -541,6 +554,7 @@ static const char *const synonyms[][2] = {
 	{"routes", "tls_routes"},
 	{"sni_routes", "tls_routes"},
 	{"target", "service"},
+	{"slowstart", "slow_start"},
 };
 
 const char *schema_synonym(const struct section *s, const char *key)

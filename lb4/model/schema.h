@@ -93,5 +93,5 @@ const char *schema_synonym(const struct section *s, const char *key);
 /* The word of `value`, NULL when there is none. */
 const char *words_find(const struct word *words, uint64_t value);
 
-extern const struct word schema_hash_words[], schema_on_down_words[], schema_fail_words[],
-	schema_proxy_words[], schema_hello_error_words[];
+extern const struct word schema_balance_words[], schema_hash_words[], schema_on_down_words[],
+	schema_fail_words[], schema_proxy_words[], schema_hello_error_words[];

@@ -230,3 +230,47 @@ uint32_t snapshot_service_slot(const struct snapshot_service *s, const struct ad
 {
 	return lb4_slot(snapshot_service_hash(s, client, local), s->table->size);
 }
+
+uint32_t snapshot_service_load(const void *service, uint16_t member)
+{
+	const struct snapshot_service *s = service;
+
+	return backend_in_use(s->backends[member]);
+}
+
+uint64_t snapshot_service_turn(const struct snapshot_service *s, unsigned worker)
+{
+	const struct service *service = s->service;
+
+	return (uint64_t)worker * s->table->balance->n_order / service->n_workers +
+	       counter_read(service->counters[worker].turns);
+}
+
+/* Beside the straight path, which has a table. */
+static __attribute__((noinline)) uint16_t choose_balanced(const struct snapshot_service *s,
+							  const uint16_t *tried, size_t n_tried,
+							  struct chooser *chooser)
+{
+	struct balance_question q = {
+		.tried = tried,
+		.n_tried = n_tried,
+		.load = snapshot_service_load,
+		.context = s,
+	};
+
+	chooser->random += 0x9e3779b97f4a7c15ULL;
+	q.random = lb4_mix64(chooser->random);
+	if (s->table->balance->kind == BALANCE_ROUND_ROBIN) {
+		q.turn = snapshot_service_turn(s, chooser->worker);
+		counter_add(s->service->counters[chooser->worker].turns, 1);
+	}
+	return balance_choose(s->table->balance, &q);
+}
+
+uint16_t snapshot_service_choose(const struct snapshot_service *s, uint32_t slot,
+				 const uint16_t *tried, size_t n_tried, struct chooser *chooser)
+{
+	if (s->table->balance)
+		return choose_balanced(s, tried, n_tried, chooser);
+	return pool_table_choose(s->table, slot, tried, n_tried);
+}

@@ -44,6 +44,7 @@ struct service_counters {
 	_Atomic uint64_t retries;  /* candidates tried after the first */
 	_Atomic uint64_t spilled;  /* candidates passed over because they were full */
 	_Atomic uint64_t queued;   /* connections that had to wait for a full backend */
+	_Atomic uint64_t turns;	   /* of round robin, taken by this worker */
 	_Atomic uint64_t bytes_in;
 	_Atomic uint64_t bytes_out;
 	_Atomic uint64_t ended[END_REASONS];
@@ -81,13 +82,15 @@ struct service {
 
 struct backend {
 	_Atomic uint32_t refs;
+	/* Connections of all workers, those being made included. In the line of `refs`, which every
+	 * connection writes to anyway. */
+	_Atomic uint32_t in_use;
 	unsigned n_workers;
 	char name[NAME_LENGTH_MAX + 1];
 	char service_name[NAME_LENGTH_MAX + 1];
 	struct address address;
 	struct sockaddr_storage sockaddr; /* the same, as connect(2) wants it */
 	socklen_t sockaddr_length;
-	_Atomic uint32_t in_use; /* connections of all workers, those being made included */
 	struct backend_counters counters[]; /* one a worker */
 };
 
@@ -106,6 +109,10 @@ struct backend *backend_unref(struct backend *b);
 /* A connection is about to be made; with `most` (0: any number) only when fewer are there. */
 bool backend_acquire_within(struct backend *b, uint32_t most);
 void backend_release(struct backend *b);
+static inline uint32_t backend_in_use(const struct backend *b)
+{
+	return atomic_load_explicit(&b->in_use, memory_order_relaxed);
+}
 
 /* The sums over all workers. `ret` need not be aligned to a line. */
 void service_sum(const struct service *s, struct service_counters *ret);
@@ -145,3 +152,22 @@ uint64_t snapshot_service_hash(const struct snapshot_service *s, const struct ad
 			       const struct address *local);
 uint32_t snapshot_service_slot(const struct snapshot_service *s, const struct address *client,
 			       const struct address *local);
+
+/* What a worker brings to its choices; its turns are counted in the service. */
+struct chooser {
+	unsigned worker;
+	uint64_t random; /* differs between workers, so that they do not go the same way together */
+};
+
+/*
+ * Whom a connection of that slot (any, where the table has none) tries next: a member of the table that is none of the `n_tried` in `tried`;
+ * MAGLEV_NONE when nobody is left. Where the table hashes, any chooser gets the same answer.
+ */
+uint16_t snapshot_service_choose(const struct snapshot_service *s, uint32_t slot,
+				 const uint16_t *tried, size_t n_tried, struct chooser *chooser);
+
+/* Which place of round robin's cycle `worker` is at. Workers begin at different ones. */
+uint64_t snapshot_service_turn(const struct snapshot_service *s, unsigned worker);
+
+/* Connections on a member; `service` is a struct snapshot_service, as balance_question has it. */
+uint32_t snapshot_service_load(const void *service, uint16_t member);

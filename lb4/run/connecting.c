@@ -23,6 +23,7 @@
 
 /* So many full candidates are met on the walk; then whoever has room is looked for. */
 #define SPILL_MAX 8
+_Static_assert(TRIES_MAX + SPILL_MAX <= BALANCE_TRIED_MAX, "the choice takes them all");
 
 static void close_server(struct connection *c)
 {
@@ -174,7 +175,7 @@ static uint16_t search(const struct snapshot_service *service, uint32_t slot, co
 		       size_t n_tried)
 {
 	for (size_t i = 0; i < service->n_backends; i++) {
-		uint16_t member = (uint16_t)((slot + i) % service->n_backends);
+		uint16_t member = (uint16_t)(((uint64_t)slot + i) % service->n_backends);
 		bool is_tried = false;
 
 		for (size_t j = 0; j < n_tried; j++)
@@ -185,17 +186,27 @@ static uint16_t search(const struct snapshot_service *service, uint32_t slot, co
 	return MAGLEV_NONE;
 }
 
+/* The connection's slot, or chance where there are none. */
+static uint32_t first_place(const struct connection *c, const struct snapshot_service *service)
+{
+	if (service->table->balance)
+		return (uint32_t)c->splicer->chooser.random;
+	return snapshot_service_slot(service, &c->client, &c->local);
+}
+
 /*
- * A full candidate is passed over for the next of its slot's walk, as a failed one would be. When
+ * A full candidate is passed over for the next of its slot's walk, or by the same rule where there
+ * are no slots, as a failed one would be. When
  * several are full the walk could take long, and whoever has room is as good as the next.
  */
 uint16_t connecting_choose(const struct connection *c, const struct snapshot_service *service,
 			   bool *ret_full)
 {
-	uint32_t slot = snapshot_service_slot(service, &c->client, &c->local);
+	uint32_t slot = first_place(c, service);
 	uint16_t passed[TRIES_MAX + SPILL_MAX];
 	size_t n_tried = tried_members(c, service, passed), n = n_tried;
-	uint16_t member = pool_table_choose(service->table, slot, passed, n);
+	struct chooser *chooser = &c->splicer->chooser;
+	uint16_t member = snapshot_service_choose(service, slot, passed, n, chooser);
 
 	*ret_full = false;
 	while (member != MAGLEV_NONE && !acquire(service, member)) {
@@ -205,7 +216,7 @@ uint16_t connecting_choose(const struct connection *c, const struct snapshot_ser
 			member = search(service, slot, passed, n_tried);
 			break;
 		}
-		member = pool_table_choose(service->table, slot, passed, n);
+		member = snapshot_service_choose(service, slot, passed, n, chooser);
 	}
 	if (member != MAGLEV_NONE && *ret_full)
 		counter_add(connection_service_counters(c)->spilled, 1);

@@ -22,7 +22,8 @@ int control_shares(const struct live_service *s, double **ret)
 		if (t->live[slot] < s->n_backends)
 			shares[t->live[slot]]++;
 	for (size_t i = 0; t && i < s->n_backends; i++)
-		shares[i] /= t->size;
+		shares[i] =
+			t->balance ? balance_share(t->balance, (uint16_t)i) : shares[i] / t->size;
 	*ret = shares;
 	return 0;
 }
@@ -68,7 +69,7 @@ static void put_counters(json_t **o, const struct backend *b)
 
 	backend_sum(b, &sum);
 	connects = counter_read(sum.connects);
-	control_put(o, "in_use", control_number(atomic_load(&b->in_use)));
+	control_put(o, "in_use", control_number(backend_in_use(b)));
 	control_put(o, "active", control_number(counter_read(sum.active)));
 	control_put(o, "connections", control_number(counter_read(sum.connections)));
 	control_put(o, "connect_failures", control_number(counter_read(sum.connect_failures)));
@@ -105,11 +106,14 @@ json_t *control_backend(const struct daemon *d, const struct live_service *s,
 	control_put(&o, "address", control_address(&b->backend->address));
 	control_put(&o, "weight", control_number(m->weight));
 	control_put(&o, "max_connections", control_number(b->config.max_connections));
+	control_put(&o, "backup", json_boolean(m->backup));
 	control_put(&o, "admin", json_string(admin_state_name(m->admin)));
 	put_health(&o, &b->health, now);
 	control_put(&o, "check_address", show_check_address(s, b));
 	control_put(&o, "eligible", json_boolean(m->eligible));
 	control_put(&o, "braked", json_boolean(m->braked));
+	control_put(&o, "slow_start_percent",
+		    m->ramping ? control_number(m->steps * 100u / BALANCE_STEPS) : json_null());
 	control_put(&o, "share", json_real(share));
 	control_put(&o, "drifted", json_boolean(drift.kind != DRIFT_NONE));
 	control_put(&o, "drift", control_drift(&drift));

@@ -96,6 +96,7 @@ static void answer_change(const struct daemon *d, const struct http_request *q, 
 struct add_request {
 	const char *name, *address;
 	uint64_t weight;
+	bool backup;
 };
 
 void control_add_backend(void *context, const struct http_request *q, struct http_response *ret)
@@ -105,6 +106,7 @@ void control_add_backend(void *context, const struct http_request *q, struct htt
 		{"address", CONTROL_TEXT, true, .offset = offsetof(struct add_request, address)},
 		{"weight", CONTROL_NUMBER, .max = WEIGHT_MAX,
 		 .offset = offsetof(struct add_request, weight)},
+		{"backup", CONTROL_BOOL, .offset = offsetof(struct add_request, backup)},
 	};
 	struct daemon *d = context;
 	struct add_request request = {.weight = 1};
@@ -116,7 +118,7 @@ void control_add_backend(void *context, const struct http_request *q, struct htt
 	if (!body)
 		return;
 	r = daemon_add_backend(d, http_request_value(q, "service"), request.name, request.address,
-			       (uint32_t)request.weight, &error);
+			       (uint32_t)request.weight, request.backup, &error);
 	answer_change(d, q, request.name, r, error, ret);
 }
 

@@ -2,6 +2,7 @@
 /* What the control API shows of drift, and saving it. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cleanup.h"
 #include "config_value.h"
@@ -9,6 +10,13 @@
 #include "control_json.h"
 #include "daemon.h"
 #include "drift.h"
+
+/* Its words are those of JSON. */
+static bool is_flag(const struct setting *s)
+{
+	return s->type == SETTING_WORD && words_find(s->words, true) &&
+	       !strcmp(words_find(s->words, true), "true");
+}
 
 json_t *control_backend_config(const struct backend_config *b)
 {
@@ -19,7 +27,7 @@ json_t *control_backend_config(const struct backend_config *b)
 
 		if (s->type == SETTING_NUMBER)
 			control_put(&o, s->key, control_number(field_load(b, s->into)));
-		else if (s->type == SETTING_TRUE)
+		else if (s->type == SETTING_TRUE || is_flag(s))
 			control_put(&o, s->key, json_boolean(field_load(b, s->into)));
 		else
 			control_put(&o, s->key, json_string(value_print(s, b, text)));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* How the control API shows the choice: for one connection, and the whole live table. */
+/* How the control API shows the choice for one connection. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,18 +11,6 @@
 #include "daemon.h"
 
 #define CANDIDATES_MAX (sizeof((struct daemon_explanation){}.candidates) / sizeof(uint16_t))
-
-/* The service a request must name. NULL with the refusal made. */
-static struct live_service *required_service(const struct daemon *d, const struct http_request *q,
-					     struct http_response *ret_refusal)
-{
-	bool named;
-	struct live_service *s = control_named_service(d, q, &named, ret_refusal);
-
-	if (!named)
-		control_refuse(400, "the parameter \"service\" is missing", NULL, ret_refusal);
-	return s;
-}
 
 /* Reads the parameter `name`, an address with port. False with the refusal made. */
 static bool parse_endpoint(const char *name, const char *text, struct address *ret,
@@ -71,18 +59,33 @@ static bool listens_on(const struct live_service *s, const struct address *local
 	return false;
 }
 
+static const char *const about_balance[] = {
+	[BALANCE_LEAST_CONNECTIONS] =
+		"balance: least-connections looks at loads, not at the client; equal ones are "
+		"chosen from at random by weight",
+	[BALANCE_ROUND_ROBIN] =
+		"balance: round-robin looks at turns, not at the client; each worker takes turns "
+		"of its own, candidates are those of worker 0",
+	[BALANCE_TWO_CHOICES] =
+		"balance: two-choices draws two backends by weight and takes the less loaded; "
+		"candidates are listed by load, who is next is chance",
+};
+
 /*
  * The local address to explain with: the one given, or assumed. A wildcard says nothing about it,
- * which matters unless the service hashes by source. False with the refusal made.
+ * which matters unless the service hashes by source, or not at all. False with the refusal made.
  */
 static bool choose_local(const struct live_service *front, const struct live_service *s,
 			 const char *text, const struct address *client, struct address *ret,
 			 json_t **notes, struct http_response *ret_refusal)
 {
 	const struct address *assumed;
-	bool irrelevant = s->settings.hash == HASH_SOURCE;
+	bool balanced = s->settings.balance != BALANCE_MAGLEV;
+	bool irrelevant = balanced || s->settings.hash == HASH_SOURCE;
 
-	if (irrelevant)
+	if (balanced)
+		control_append(notes, json_string(about_balance[s->settings.balance]));
+	else if (irrelevant)
 		control_append(notes, json_string("hash: source looks at the client's address "
 						  "alone; ports and local address do not count"));
 	if (text) {
@@ -139,6 +142,10 @@ static const char *say_why(const struct live_service *s, const struct pool_membe
 		return "it is disabled";
 	if (m->weight == 0)
 		return "its weight is 0";
+	if (m->backup && !s->pool.on_backups && !m->ejected)
+		return "it is a backup, and others are eligible";
+	if (!m->backup && s->pool.on_backups && !m->ejected)
+		return "backups are in service";
 	if (m->ejected)
 		snprintf(buffer, size, "it is down: %s", error);
 	else if (m->braked)
@@ -148,59 +155,114 @@ static const char *say_why(const struct live_service *s, const struct pool_membe
 	return buffer;
 }
 
+/* Why the candidate has its place among the others. */
+static const char *say_place(const struct daemon_explanation *e, size_t i, char *buffer,
+			     size_t size)
+{
+	if (e->balance == BALANCE_MAGLEV && e->candidates[i] == e->owner && !e->owner_waits)
+		return "owns the slot";
+	if (e->balance == BALANCE_MAGLEV && i == 0)
+		return "next on the walk from the slot's owner";
+	if (e->balance == BALANCE_ROUND_ROBIN && i == 0)
+		return "its turn is next";
+	if (e->balance == BALANCE_MAGLEV || e->balance == BALANCE_ROUND_ROBIN)
+		return "tried when those before it refuse or time out";
+	snprintf(buffer, size, "has %" PRIu32 " connection%s", e->loads[i],
+		 e->loads[i] == 1 ? "" : "s");
+	return buffer;
+}
+
 static json_t *show_candidate(const struct live_service *s, const struct daemon_explanation *e,
 			      size_t i)
 {
 	const struct pool_member *m = &s->pool.members[e->candidates[i]];
 	const struct backend *b = s->backends[e->candidates[i]].backend;
-	char why[CONTROL_TEXT_MAX], reason[2 * CONTROL_TEXT_MAX];
+	char why[CONTROL_TEXT_MAX], load[64], reason[2 * CONTROL_TEXT_MAX];
 	const char *more = say_why(s, m, why, sizeof(why));
-	const char *place = "tried when those before it refuse or time out";
+	const char *place = say_place(e, i, load, sizeof(load));
 
-	if (e->candidates[i] == e->owner)
-		place = "owns the slot";
-	else if (i == 0)
-		place = "next on the walk from the slot's owner";
 	snprintf(reason, sizeof(reason), "%s%s%s", place, more ? "; " : "", more ? more : "");
 
 	json_t *o = json_object();
 
 	control_put(&o, "name", json_string(b->name));
 	control_put(&o, "address", control_address(&b->address));
+	control_put(&o, "weight", control_number(m->weight));
+	control_put(&o, "in_use", control_number(e->loads[i]));
 	control_put(&o, "eligible", json_boolean(m->eligible));
 	control_put(&o, "reason", control_text(reason));
 	return o;
 }
 
-static void put_choice(json_t **o, const struct live_service *s, const struct daemon_explanation *e)
+/* Of a service that hashes: null otherwise. */
+static void put_slot(json_t **o, const struct live_service *s, const struct daemon_explanation *e)
 {
 	const struct pool_member *owner = member_at(s, e->owner);
-	const struct pool_member *chosen = e->n_candidates ? member_at(s, e->candidates[0]) : NULL;
-	json_t *candidates = json_array(), *moved = json_null();
-	char hash[32], why[CONTROL_TEXT_MAX];
+	bool hashes = e->balance == BALANCE_MAGLEV;
+	bool moved = owner && (e->n_candidates == 0 || e->candidates[0] != e->owner);
+	json_t *why = json_null();
+	char hash[32], buffer[CONTROL_TEXT_MAX];
 
 	snprintf(hash, sizeof(hash), "0x%016" PRIx64, e->hash);
-	if (owner && owner != chosen) {
-		const char *text = say_why(s, owner, why, sizeof(why));
+	if (moved) {
+		const char *text = say_why(s, owner, buffer, sizeof(buffer));
 
-		moved = json_object();
-		control_put(&moved, "why", control_text(text ? text : "it is not eligible"));
+		if (!text && e->owner_waits)
+			text = "its slow start has not come to this slot";
+		why = json_object();
+		control_put(&why, "why", control_text(text ? text : "it is not eligible"));
 	}
+	control_put(o, "hash_by",
+		    hashes ? json_string(hash_kind_name(s->settings.hash)) : json_null());
+	control_put(o, "hash", hashes ? json_string(hash) : json_null());
+	control_put(o, "slot", hashes ? control_number(e->slot) : json_null());
+	control_put(o, "owner", control_text(owner ? owner->name : NULL));
+	control_put(o, "moved", why);
+}
+
+/* Whether the first candidate is who is chosen: workers and chance may not leave it at one. */
+static bool is_certain(const struct live_service *s, const struct daemon_explanation *e)
+{
+	const struct pool_member *first = member_at(s, e->candidates[0]);
+	const struct pool_member *second =
+		e->n_candidates > 1 ? member_at(s, e->candidates[1]) : NULL;
+
+	if (!first || e->n_candidates < 2 || e->balance == BALANCE_MAGLEV)
+		return e->n_candidates > 0;
+	for (unsigned i = 0; i < e->n_next; i++)
+		if (e->next[i] != e->candidates[0])
+			return false;
+	if (e->balance == BALANCE_LEAST_CONNECTIONS)
+		return balance_less(e->loads[0], first->weight * first->steps, e->loads[1],
+				    second ? second->weight * second->steps : 0);
+	return e->balance == BALANCE_ROUND_ROBIN;
+}
+
+static void put_choice(json_t **o, const struct live_service *s, const struct daemon_explanation *e)
+{
+	json_t *candidates = json_array(), *next = json_array();
+	const struct pool_member *chosen = NULL;
+
+	if (is_certain(s, e))
+		chosen = member_at(s, e->candidates[0]);
 	for (size_t i = 0; i < e->n_candidates && i < CANDIDATES_MAX; i++)
 		if (member_at(s, e->candidates[i]))
 			control_append(&candidates, show_candidate(s, e, i));
-	control_put(o, "hash", json_string(hash));
-	control_put(o, "slot", control_number(e->slot));
-	control_put(o, "owner", control_text(owner ? owner->name : NULL));
-	control_put(o, "moved", moved);
+	for (unsigned i = 0; i < e->n_next; i++) {
+		const struct pool_member *m = member_at(s, e->next[i]);
+
+		control_append(&next, control_text(m ? m->name : NULL));
+	}
+	put_slot(o, s, e);
 	control_put(o, "backend", control_text(chosen ? chosen->name : NULL));
+	control_put(o, "next", next);
 	control_put(o, "candidates", candidates);
 }
 
 void control_get_explain(void *context, const struct http_request *q, struct http_response *ret)
 {
 	const struct daemon *d = context;
-	const struct live_service *front = required_service(d, q, ret), *s;
+	const struct live_service *front = control_required_service(d, q, ret), *s;
 	_cleanup_(json_decrefp) json_t *notes = json_array();
 	const char *local_text = http_request_value(q, "local");
 	struct daemon_explanation e;
@@ -228,107 +290,8 @@ void control_get_explain(void *context, const struct http_request *q, struct htt
 	control_put(&o, "client", control_address(&client));
 	control_put(&o, "local", control_address(&local));
 	control_put(&o, "local_assumed", json_boolean(!local_text));
-	control_put(&o, "hash_by", json_string(hash_kind_name(s->settings.hash)));
+	control_put(&o, "balance", json_string(balance_kind_name(e.balance)));
 	put_choice(&o, s, &e);
 	control_put(&o, "notes", take_ptr(notes));
 	control_answer(o, ret);
-}
-
-/*
- * The table as it is sent: up to 655,373 names, made piece by piece from a snapshot that stays
- * while the client reads. Names need no escaping.
- */
-struct table_stream {
-	struct snapshot *snapshot;
-	const struct snapshot_service *service;
-	uint32_t next; /* slot */
-	bool begun, ended;
-	char piece[NAME_LENGTH_MAX + 64]; /* made and not yet taken: */
-	size_t piece_at, piece_length;
-};
-
-/* False at the end. */
-static bool next_piece(struct table_stream *t)
-{
-	const struct pool_table *table = t->service->table;
-	const char *comma = t->next ? "," : "";
-	uint16_t owner;
-	int n;
-
-	if (!t->begun) {
-		t->begun = true;
-		n = snprintf(t->piece, sizeof(t->piece), "{\"service\":\"%s\",\"size\":%u,",
-			     t->service->service->name, table->size);
-	} else if (t->ended) {
-		return false;
-	} else if (t->next == table->size) {
-		t->ended = true;
-		n = snprintf(t->piece, sizeof(t->piece), "]}");
-	} else {
-		owner = table->live[t->next];
-		if (t->next == 0)
-			comma = "\"slots\":[";
-		t->next++;
-		if (owner < t->service->n_backends)
-			n = snprintf(t->piece, sizeof(t->piece), "%s\"%s\"", comma,
-				     t->service->backends[owner]->name);
-		else
-			n = snprintf(t->piece, sizeof(t->piece), "%snull", comma);
-	}
-	t->piece_at = 0;
-	t->piece_length = (size_t)n;
-	return true;
-}
-
-static size_t read_table(void *stream, char *buffer, size_t size)
-{
-	struct table_stream *t = stream;
-	size_t used = 0;
-
-	while (used < size) {
-		size_t left = t->piece_length - t->piece_at;
-		size_t n = left < size - used ? left : size - used;
-
-		if (left == 0) {
-			if (!next_piece(t))
-				break;
-			continue;
-		}
-		memcpy(buffer + used, t->piece + t->piece_at, n);
-		t->piece_at += n;
-		used += n;
-	}
-	return used;
-}
-
-static void free_table(void *stream)
-{
-	struct table_stream *t = stream;
-
-	snapshot_unref(t->snapshot);
-	free(t);
-}
-
-void control_get_table(void *context, const struct http_request *q, struct http_response *ret)
-{
-	const struct daemon *d = context;
-	const struct live_service *s = required_service(d, q, ret);
-	const struct snapshot_service *service = NULL;
-	struct table_stream *t;
-
-	if (!s)
-		return;
-	if (d->snapshot)
-		service = snapshot_find(d->snapshot, s->service);
-	t = service && service->table ? calloc(1, sizeof(*t)) : NULL;
-	if (!t) {
-		control_refuse(500, "there is no table at this time", "try again", ret);
-		return;
-	}
-	t->snapshot = snapshot_ref(d->snapshot);
-	t->service = service;
-	ret->content_type = "application/json";
-	ret->read = read_table;
-	ret->free = free_table;
-	ret->stream = t;
 }

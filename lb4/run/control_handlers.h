@@ -43,6 +43,8 @@ control_handler control_post_reload;
 
 /* control_explain.c */
 control_handler control_get_explain;
+
+/* control_table.c */
 control_handler control_get_table;
 
 /* control_events.c */
@@ -65,6 +67,10 @@ control_handler control_post_enable;
  */
 struct live_service *control_named_service(const struct daemon *d, const struct http_request *q,
 					   bool *ret_named, struct http_response *ret_refusal);
+
+/* The service that a request must name. NULL with the refusal made. */
+struct live_service *control_required_service(const struct daemon *d, const struct http_request *q,
+					      struct http_response *ret_refusal);
 
 /* A hint for a request that names what does not exist: the nearest name there is. */
 char *control_nearest_hint(const struct daemon *d, const struct http_request *q, char *buffer,

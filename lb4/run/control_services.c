@@ -47,6 +47,7 @@ struct duration_setting {
 };
 
 static const struct duration_setting durations[] = {
+	SETTING("slow_start", slow_start),
 	SETTING("connect_timeout", connect_timeout),
 	SETTING("connect_budget", connect_budget),
 	SETTING("idle_timeout", idle_timeout),
@@ -199,7 +200,11 @@ static json_t *show_service(const struct daemon *d, const struct live_service *s
 		control_append(&listen, control_address(&s->listeners[i].address));
 	control_put(&o, "name", json_string(s->service->name));
 	control_put(&o, "listen", listen);
-	control_put(&o, "hash", json_string(hash_kind_name(s->settings.hash)));
+	control_put(&o, "balance", json_string(balance_kind_name(s->settings.balance)));
+	control_put(&o, "hash",
+		    s->settings.balance == BALANCE_MAGLEV
+			    ? json_string(hash_kind_name(s->settings.hash))
+			    : json_null());
 	control_put(&o, "settings", show_settings(&s->settings));
 	control_put(&o, "check", show_check(&s->check));
 	control_put(&o, "tls_routes", control_tls_routes(d, s));
@@ -218,6 +223,7 @@ static json_t *show_service(const struct daemon *d, const struct live_service *s
 	control_put(&o, "bytes_in", control_number(counter_read(sum.bytes_in)));
 	control_put(&o, "bytes_out", control_number(counter_read(sum.bytes_out)));
 	control_put(&o, "brake", json_boolean(s->pool.brake));
+	control_put(&o, "on_backups", json_boolean(s->pool.on_backups));
 	control_put(&o, "rebuilt", json_boolean(s->pool.rebuilt));
 	control_put(&o, "rebuilds", control_number(s->pool.n_rebuilds));
 	control_put(&o, "slots_moved", control_number(s->pool.n_slots_moved));

@@ -35,6 +35,17 @@ struct live_service *control_named_service(const struct daemon *d, const struct 
 	return s;
 }
 
+struct live_service *control_required_service(const struct daemon *d, const struct http_request *q,
+					      struct http_response *ret_refusal)
+{
+	bool named;
+	struct live_service *s = control_named_service(d, q, &named, ret_refusal);
+
+	if (!named)
+		control_refuse(400, "the parameter \"service\" is missing", NULL, ret_refusal);
+	return s;
+}
+
 static json_t *services_up_of(uint64_t up, uint64_t total)
 {
 	json_t *o = json_object();
@@ -47,7 +58,7 @@ static json_t *services_up_of(uint64_t up, uint64_t total)
 static void put_totals(json_t **o, const struct daemon *d)
 {
 	uint64_t services_up = 0, backends = 0, up = 0, eligible = 0, active = 0, drift = 0;
-	json_t *brake = json_array();
+	json_t *brake = json_array(), *on_backups = json_array();
 
 	for (size_t i = 0; i < d->n_services; i++) {
 		const struct live_service *s = d->services[i];
@@ -63,11 +74,14 @@ static void put_totals(json_t **o, const struct daemon *d)
 		drift += live_service_count_drift(d, s);
 		if (s->pool.brake)
 			control_append(&brake, json_string(s->service->name));
+		if (s->pool.on_backups)
+			control_append(&on_backups, json_string(s->service->name));
 	}
 	control_put(o, "active", control_number(active));
 	control_put(o, "services", services_up_of(services_up, d->n_services));
 	control_put(o, "backends", control_backends_up(up, eligible, backends));
 	control_put(o, "brake", brake);
+	control_put(o, "on_backups", on_backups);
 	control_put(o, "drift", control_number(drift));
 }
 

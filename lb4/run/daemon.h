@@ -64,6 +64,7 @@ struct live_backend {
 	nsec_t down_deadline;  /* it was ejected, with on_down: drain */
 	nsec_t drain_begun;    /* by an operator */
 	nsec_t drain_look; /* when to look whether it has finished; NSEC_NEVER: it has, or none */
+	bool is_new;	   /* came with the last change of its service */
 	bool was_ejected;  /* when its connections were last told */
 	enum backend_told {
 		TOLD_IN,
@@ -94,6 +95,7 @@ struct live_service {
 	size_t n_backends;
 	bool update_wanted; /* its pool has heard news */
 	bool brake_told;    /* the state of the brake that the last event told */
+	bool backups_told;  /* it was told that backups are in service */
 	bool deserted_told; /* it was told that nobody is eligible */
 };
 
@@ -172,7 +174,7 @@ void saved_deinit(struct saved *s);
 bool daemon_file_differs(const struct daemon *d);
 
 int daemon_add_backend(struct daemon *d, const char *service, const char *name, const char *address,
-		       uint32_t weight, char **ret_error);
+		       uint32_t weight, bool backup, char **ret_error);
 
 /* Its connections may finish. */
 int daemon_remove_backend(struct daemon *d, const char *service, const char *name,
@@ -217,13 +219,22 @@ int daemon_connections(struct daemon *d, const char *service, size_t n_max,
 		       struct connection_info **ret, size_t *ret_n);
 void connection_infos_free(struct connection_info *infos, size_t n);
 
-/* The choice for a connection from `client` to `local`, as a worker would make it now. */
+/*
+ * The choice for a connection from `client` to `local`, as a worker would make it now. Where the
+ * service does not hash there is neither hash nor slot nor owner. In turn, candidates are those of
+ * the first worker; else they come by load, those that are equal in no particular order.
+ */
 struct daemon_explanation {
+	enum balance_kind balance;
 	uint32_t slot;
 	uint64_t hash;
 	uint16_t owner;		/* of the slot in the base table; index into backends */
+	bool owner_waits;	/* its slow start has not come to this slot */
 	uint16_t candidates[8]; /* in the order they would be tried */
+	uint32_t loads[8];	/* connections that each candidate has */
 	size_t n_candidates;
+	uint16_t next[WORKERS_MAX]; /* round robin: whose turn it is, of each worker */
+	unsigned n_next;
 };
 int daemon_explain(const struct daemon *d, const struct live_service *s,
 		   const struct address *client, const struct address *local,

@@ -51,6 +51,19 @@ static void tell_brake(struct daemon *d, struct live_service *s)
 			      "no more backends have failed than max_eject allows");
 }
 
+static void tell_backups(struct daemon *d, struct live_service *s)
+{
+	if (s->pool.on_backups == s->backups_told)
+		return;
+	s->backups_told = s->pool.on_backups;
+	if (s->backups_told)
+		events_record(&d->events, EVENT_BACKUPS_ON, s->service->name, NULL, NULL,
+			      "no backend is eligible but backups: they take over");
+	else
+		events_record(&d->events, EVENT_BACKUPS_OFF, s->service->name, NULL, NULL,
+			      "backups are no longer needed; their connections may finish");
+}
+
 static void tell_deserted(struct daemon *d, struct live_service *s)
 {
 	/* A service of routes alone never had anybody. */
@@ -122,6 +135,7 @@ void daemon_update_pool(struct daemon *d, struct live_service *s)
 		return;
 	}
 	tell_brake(d, s);
+	tell_backups(d, s);
 	tell_deserted(d, s);
 	if (r > 0) {
 		d->publish_wanted = true;

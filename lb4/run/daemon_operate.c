@@ -75,7 +75,7 @@ static int set_backends(struct daemon *d, struct live_service *s,
 }
 
 int daemon_add_backend(struct daemon *d, const char *service, const char *name, const char *address,
-		       uint32_t weight, char **ret_error)
+		       uint32_t weight, bool backup, char **ret_error)
 {
 	_cleanup_(backend_config_deinit) struct backend_config added = {};
 	_cleanup_(freep) struct backend_config *configs = NULL;
@@ -107,6 +107,7 @@ int daemon_add_backend(struct daemon *d, const char *service, const char *name, 
 	configs = present_backends(s, 1);
 	if (!configs)
 		return -ENOMEM;
+	added.backup = backup;
 	configs[n] = added;
 	r = set_backends(d, s, configs, n + 1, ret_error);
 	if (r < 0)
@@ -114,7 +115,7 @@ int daemon_add_backend(struct daemon *d, const char *service, const char *name, 
 	events_record(&d->events, EVENT_BACKEND_ADDED, service, name,
 		      EVENT_VALUES(EVENT_TEXT("address", address_print(&added.address, text)),
 				   EVENT_NUMBER("weight", weight)),
-		      "was added: %s, weight %u", text, weight);
+		      "was added: %s, weight %u%s", text, weight, backup ? ", backup" : "");
 	return 0;
 }
 

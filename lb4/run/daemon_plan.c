@@ -132,16 +132,15 @@ static bool same_key(const struct daemon *d, const struct staged *staged,
 	       (a->mask_ipv4 == b->mask_ipv4 && a->mask_ipv6 == b->mask_ipv6);
 }
 
-/* New to this lb4, and down only because no check has seen it yet. */
-static bool is_awaited(const struct live_service *old, const struct live_backend *b)
+/* New to this lb4. */
+static bool comes(const struct live_service *old, const struct live_backend *b)
 {
 	const struct live_backend *known = live_service_find_backend(old, b->config.name);
 
-	return (!known || known->backend != b->backend) && b->health.failed &&
-	       b->health.why == HEALTH_UNCHECKED;
+	return !known || known->backend != b->backend;
 }
 
-/* The pool as it will be once every new backend has passed its first check. */
+/* The pool as it will be once every new backend has passed its first check, and has begun slowly. */
 static int settle(const struct live_service *old, const struct live_service *new,
 		  const struct pool *pool, nsec_t now, struct pool *ret)
 {
@@ -149,9 +148,15 @@ static int settle(const struct live_service *old, const struct live_service *new
 
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < new->n_backends; i++)
-		if (is_awaited(old, &new->backends[i]))
-			ret->members[i].failed = false;
+	for (size_t i = 0; i < new->n_backends; i++) {
+		if (comes(old, &new->backends[i])) {
+			const struct backend_health *h = &new->backends[i].health;
+
+			ret->members[i].failed = h->failed && h->why != HEALTH_UNCHECKED;
+			ret->members[i].fit = true;
+			ret->members[i].ramping = false;
+		}
+	}
 	return pool_update(ret, now);
 }
 
@@ -165,7 +170,7 @@ static int plan_slots(const struct daemon *d, const struct staged *staged,
 	struct table_change change;
 	int r;
 
-	if (!old->pool.table || !pool->table)
+	if (!old->pool.table || !old->pool.table->size || !pool->table || !pool->table->size)
 		return 0; /* chosen without a table */
 	p->has_table = true;
 	p->size = pool->table->size;

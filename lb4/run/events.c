@@ -24,6 +24,8 @@ const struct event_kind_info event_kinds[N_EVENT_KINDS] = {
 	[EVENT_SERVICE_SERVES] = {"service-serves", LOG_INFO, "a backend is eligible again"},
 	[EVENT_BRAKE_ON] = {"brake-on", LOG_WARNING, "more have failed than max_eject allows"},
 	[EVENT_BRAKE_OFF] = {"brake-off", LOG_INFO, "no more have failed than max_eject allows"},
+	[EVENT_BACKUPS_ON] = {"backups-on", LOG_WARNING, "no backend but backups is eligible"},
+	[EVENT_BACKUPS_OFF] = {"backups-off", LOG_INFO, "another backend is eligible again"},
 	[EVENT_BACKEND_ADDED] = {"backend-added", LOG_INFO, "a backend has come"},
 	[EVENT_BACKEND_REMOVED] = {"backend-removed", LOG_INFO,
 				   "it has gone, its connections may finish"},

@@ -54,6 +54,7 @@ static int live_backend_init(struct daemon *d, struct live_backend *b, const cha
 		b->backend = backend_ref(old->backend);
 		b->config = *config;
 		b->config.name = b->backend->name;
+		b->is_new = false;
 		health_configure(&b->health, &s->check, &s->settings.passive, d->now);
 		if (s->settings.on_down != ON_DOWN_DRAIN)
 			b->down_deadline = NSEC_NEVER;
@@ -74,6 +75,7 @@ static int live_backend_init(struct daemon *d, struct live_backend *b, const cha
 	b->told = b->health.failed ? TOLD_EJECTED : TOLD_IN;
 	b->out_since = d->now;
 	b->was_ejected = false;
+	b->is_new = true;
 	return 0;
 }
 
@@ -112,6 +114,8 @@ void live_backends_tell_pool(const struct live_backend *backends, struct pool *p
 	for (size_t i = 0; i < pool->n_members; i++) {
 		pool->members[i].failed = backends[i].health.failed;
 		pool->members[i].failed_at = backends[i].health.since;
+		if (backends[i].is_new) /* though the name be known */
+			pool->members[i].fit = false;
 	}
 }
 
@@ -120,11 +124,13 @@ static bool same_members(const struct live_service *old, const struct service_co
 			 uint64_t seed)
 {
 	if (!old || old->pool.seed != seed || old->n_backends != config->n_backends ||
-	    old->pool.table_size != config->settings.table_size)
+	    old->pool.table_size != config->settings.table_size ||
+	    old->pool.balance != config->settings.balance)
 		return false;
 	for (size_t i = 0; i < config->n_backends; i++)
 		if (strcmp(old->pool.members[i].name, config->backends[i].name) ||
-		    old->pool.members[i].weight != config->backends[i].weight)
+		    old->pool.members[i].weight != config->backends[i].weight ||
+		    old->pool.members[i].backup != config->backends[i].backup)
 			return false;
 	return true;
 }
@@ -136,10 +142,12 @@ static bool same_decisions(const struct live_service *old, const struct live_ser
 	const struct pool *p = &old->pool;
 
 	if (p->max_eject_percent != new->settings.max_eject_percent ||
-	    p->fail != new->settings.fail || old->update_wanted || pool_next_update(p) <= now)
+	    p->fail != new->settings.fail || p->slow_start != new->settings.slow_start ||
+	    old->update_wanted || pool_next_update(p) <= now)
 		return false;
 	for (size_t i = 0; i < p->n_members; i++)
-		if (p->members[i].failed != new->backends[i].health.failed ||
+		if (new->backends[i].is_new ||
+		    p->members[i].failed != new->backends[i].health.failed ||
 		    p->members[i].failed_at != new->backends[i].health.since)
 			return false;
 	return true;
@@ -172,22 +180,6 @@ static uint64_t slots_moved(const struct pool *old, struct pool *new)
 	return pool_table_moved(new->table, old->table, map);
 }
 
-/* What operators said of the members, and what was counted, stays. */
-static void inherit(struct pool *p, struct pool *old)
-{
-	for (size_t i = 0; i < p->n_members; i++) {
-		const struct pool_member *known = pool_find(old, p->members[i].name);
-
-		if (known)
-			p->members[i].admin = known->admin;
-	}
-	p->n_updates = old->n_updates;
-	p->n_rebuilds = old->n_rebuilds;
-	p->n_slots_moved = old->n_slots_moved;
-	p->out_since = old->out_since;
-	p->rebuilt = old->rebuilt; /* or a reload would move slots twice */
-}
-
 /*
  * A pool and its table for `backends`, beside the one that is in use (`old`, or NULL), so that a
  * failure leaves that alone.
@@ -208,8 +200,10 @@ static int make_pool(const struct service_settings *settings, uint64_t seed,
 	r = pool_set_members(&p, members, n);
 	if (r < 0)
 		return r;
+	for (size_t i = 0; i < n; i++)
+		pool_set_backup(&p, i, configs[i].backup);
 	if (old)
-		inherit(&p, old);
+		pool_inherit(&p, old);
 	live_backends_tell_pool(backends, &p);
 	r = pool_update(&p, now);
 	if (r < 0)
@@ -247,6 +241,7 @@ int live_service_new(struct daemon *d, const struct service_config *config, uint
 	s->settings = service_settings_ref(&config->settings);
 	s->brake_told = old && old->brake_told;
 	s->deserted_told = old && old->deserted_told;
+	s->backups_told = old && old->backups_told;
 	s->service = old ? service_ref(old->service) : service_new(config->name, d->n_workers);
 	r = s->service ? check_config_copy(&config->check, &s->check) : -ENOMEM;
 	if (r >= 0 && config->n_tls_routes)

@@ -22,6 +22,7 @@ int splicer_init(struct splicer *s, struct ring *ring, unsigned worker, uint32_t
 	int r;
 
 	*s = (struct splicer){.ring = ring, .worker = worker, .events = events};
+	s->chooser = (struct chooser){.worker = worker, .random = worker};
 	list_init(&s->waiting);
 	list_init(&s->starved);
 	list_init(&s->awake);

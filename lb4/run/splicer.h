@@ -50,6 +50,7 @@ struct splicer {
 	struct heap timers;
 	struct list waiting; /* connections that found no descriptor for their backend's side */
 	bool waking;	     /* they are being given another chance */
+	struct chooser chooser;
 	uint64_t n_sources;  /* source addresses taken in turn */
 	struct list queues;  /* of services, in which connections of this worker wait */
 	bool serving;	     /* they are being served */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "cleanup.h"
 #include "connection.h"
@@ -235,6 +236,9 @@ static int open_all(struct worker *w)
 		return r;
 	r = splicer_init(&w->splicer, w->ring, w->setup.index, n_slots, &splicer_events);
 	w->splicer.now = clock_now();
+	/* Chance need not be secret; when there is none yet, workers still differ. */
+	(void)!getrandom(&w->splicer.chooser.random, sizeof(w->splicer.chooser.random),
+			 GRND_NONBLOCK);
 	if (r < 0 || !w->setup.limit->awake_max)
 		return r;
 	w->parking = parking_new(n_slots);

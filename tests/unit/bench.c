@@ -240,13 +240,19 @@ void bench_park(struct bench *b, uint32_t awake_max)
 	splicer_allow_parking(&b->splicer, b->parking, awake_max);
 }
 
-static struct pool_table *make_table(const bool eligible[BENCH_BACKENDS])
+static struct pool_table *make_table(enum balance_kind balance, const bool eligible[BENCH_BACKENDS])
 {
+	static const uint32_t weights[BENCH_BACKENDS] = {1, 1, 1, 1};
+	uint8_t steps[BENCH_BACKENDS] = {};
 	uint16_t base[BENCH_SLOTS];
 
+	for (unsigned i = 0; i < BENCH_BACKENDS; i++)
+		steps[i] = eligible[i] ? BALANCE_STEPS : 0;
+	if (balance != BALANCE_MAGLEV)
+		return pool_table_new_balanced(balance, weights, eligible, steps, BENCH_BACKENDS);
 	for (unsigned i = 0; i < BENCH_SLOTS; i++)
 		base[i] = (uint16_t)(i % BENCH_BACKENDS);
-	return pool_table_new(1, base, BENCH_SLOTS, eligible, BENCH_BACKENDS);
+	return pool_table_new(1, base, BENCH_SLOTS, eligible, NULL, BENCH_BACKENDS);
 }
 
 static void fill_view(const struct bench *b, struct snapshot_service *s, struct service *service,
@@ -255,7 +261,7 @@ static void fill_view(const struct bench *b, struct snapshot_service *s, struct 
 	s->service = service_ref(service);
 	s->settings = service_settings_ref(with);
 	lb4_hash_key_init(&s->key, 1);
-	s->table = make_table(eligible);
+	s->table = make_table(with->balance, eligible);
 	assert_non_null(s->table);
 	s->backends = calloc(BENCH_BACKENDS, sizeof(s->backends[0]));
 	assert_non_null(s->backends);
@@ -277,7 +283,7 @@ static void take_backends(struct snapshot_service *s)
 		backend_unref(s->backends[i]);
 	s->n_backends = 0;
 	pool_table_unref(s->table);
-	s->table = make_table(nobody);
+	s->table = make_table(s->settings.balance, nobody);
 	assert_non_null(s->table);
 }
 
@@ -481,7 +487,7 @@ void bench_free(struct bench *b)
 	b->splicer.snapshot = snapshot_unref(b->splicer.snapshot);
 	for (unsigned i = 0; i < BENCH_BACKENDS; i++) {
 		assert_int_equal(b->backends[i]->refs, 1);
-		assert_int_equal(b->backends[i]->in_use, 0);
+		assert_int_equal(backend_in_use(b->backends[i]), 0);
 		backend_unref(b->backends[i]);
 	}
 	assert_int_equal(b->service->refs, 1);

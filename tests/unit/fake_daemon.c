@@ -116,7 +116,7 @@ static struct pool_table *new_table(const struct live_service *s, uint32_t size)
 		eligible[i] = s->pool.members[i].eligible;
 	for (uint32_t slot = 0; slot < size; slot++)
 		base[slot] = (uint16_t)(slot % s->n_backends);
-	t = pool_table_new(1, base, size, eligible, (uint32_t)s->n_backends);
+	t = pool_table_new(1, base, size, eligible, NULL, (uint32_t)s->n_backends);
 	assert_non_null(t);
 	free(base);
 	return t;
@@ -306,7 +306,7 @@ static int find(struct daemon *d, const char *service, const char *name, struct 
 }
 
 int daemon_add_backend(struct daemon *d, const char *service, const char *name, const char *address,
-		       uint32_t weight, char **ret_error)
+		       uint32_t weight, bool backup, char **ret_error)
 {
 	struct live_service *s = daemon_find_service(d, service);
 	struct address a;
@@ -325,8 +325,9 @@ int daemon_add_backend(struct daemon *d, const char *service, const char *name, 
 		return -EINVAL;
 	}
 	add(s, name, address, weight);
-	snprintf(fake_of(d)->asked, sizeof(fake_of(d)->asked), "add %s %s %s %u", service, name,
-		 address, weight);
+	s->pool.members[s->n_backends - 1].backup = backup;
+	snprintf(fake_of(d)->asked, sizeof(fake_of(d)->asked), "add %s %s %s %u%s", service, name,
+		 address, weight, backup ? " backup" : "");
 	return 0;
 }
 
@@ -584,18 +585,27 @@ int daemon_explain(const struct daemon *d, const struct live_service *s,
 		   struct daemon_explanation *ret)
 {
 	const struct pool_table *t = s->pool.table;
-	struct daemon_explanation e = {.hash = 0xfedcba9876543210};
+	struct daemon_explanation e = {.balance = s->settings.balance, .owner = MAGLEV_NONE};
+	uint16_t first = 0;
 
 	(void)d;
 	(void)local;
-	e.slot = client->port % t->size;
-	e.owner = t->base[e.slot];
-	for (size_t i = 0; i < s->n_backends; i++) {
-		uint16_t next = (uint16_t)((e.owner + i) % s->n_backends);
-
-		if (s->pool.members[next].eligible)
-			e.candidates[e.n_candidates++] = next;
+	if (e.balance == BALANCE_MAGLEV) {
+		e.hash = 0xfedcba9876543210;
+		e.slot = client->port % t->size;
+		e.owner = first = t->base[e.slot];
+		e.owner_waits = s->pool.members[first].ramping;
 	}
+	for (size_t i = 0; i < s->n_backends; i++) {
+		uint16_t next = (uint16_t)((first + i) % s->n_backends);
+
+		if (!s->pool.members[next].eligible || (next == e.owner && e.owner_waits))
+			continue;
+		e.loads[e.n_candidates] = backend_in_use(s->backends[next].backend);
+		e.candidates[e.n_candidates++] = next;
+	}
+	for (; e.balance == BALANCE_ROUND_ROBIN && e.n_next < N_WORKERS; e.n_next++)
+		e.next[e.n_next] = e.candidates[e.n_next % e.n_candidates];
 	*ret = e;
 	return 0;
 }

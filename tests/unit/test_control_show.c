@@ -231,6 +231,93 @@ static void explains(void **state)
 			    "the service does not listen on the local address given");
 }
 
+static struct live_service *two_in_service(struct fixture *f, enum balance_kind balance)
+{
+	struct live_service *web = daemon_find_service(&f->fake.daemon, "web");
+
+	web->settings.balance = balance;
+	for (size_t i = 0; i < 2; i++) {
+		web->pool.members[i].failed = web->pool.members[i].ejected = false;
+		web->pool.members[i].eligible = true;
+		web->pool.members[i].steps = BALANCE_STEPS;
+		web->backends[i].backend->in_use = 3 + (uint32_t)i;
+	}
+	return web;
+}
+
+/* Where loads or turns decide. */
+static void explains_without_a_hash(void **state)
+{
+	struct fixture *f = *state;
+	struct live_service *web = two_in_service(f, BALANCE_LEAST_CONNECTIONS);
+	const char *path = "/v1/explain?service=web&client=198.51.100.7:7000";
+	_cleanup_(json_decrefp) json_t *a = get(f, path), *b = NULL, *c = NULL, *d = NULL,
+				       *e = NULL;
+	json_t *candidate;
+
+	assert_string_equal(text(a, "balance"), "least-connections");
+	assert_null_at(a, "hash");
+	assert_null_at(a, "slot");
+	assert_null_at(a, "owner");
+	assert_null_at(a, "moved");
+	assert_string_equal(text(a, "backend"), "web1");
+	candidate = json_array_get(json_object_get(a, "candidates"), 1);
+	assert_string_equal(text(candidate, "name"), "web2");
+	assert_string_equal(text(candidate, "reason"), "has 4 connections");
+	assert_int_equal(number(candidate, "in_use"), 4);
+
+	/* Equal for their weights: chance decides. */
+	web->backends[1].backend->in_use = 3;
+	b = get(f, path);
+	assert_null_at(b, "backend");
+	web->settings.balance = BALANCE_ROUND_ROBIN;
+	c = get(f, path);
+	assert_null_at(c, "backend"); /* two workers, and not at the same place */
+	assert_int_equal(json_array_size(json_object_get(c, "next")), 2);
+	web->settings.balance = BALANCE_TWO_CHOICES;
+	web->backends[1].backend->in_use = 9;
+	d = get(f, path);
+	assert_null_at(d, "backend");
+	assert_int_equal(json_array_size(json_object_get(d, "next")), 0);
+
+	e = request(f, "GET", "/v1/table?service=web", NULL, 409);
+	assert_non_null(strstr(text(e, "error"), "balances by two-choices: it has no table"));
+}
+
+static void shows_roles_and_slow_starts(void **state)
+{
+	struct fixture *f = *state;
+	struct live_service *web = two_in_service(f, BALANCE_MAGLEV);
+	_cleanup_(json_decrefp) json_t *a = NULL, *b = NULL, *c = NULL, *d = NULL;
+	json_t *backend;
+
+	web->pool.members[0].ramping = true;
+	web->pool.members[0].steps = 4;
+	web->pool.members[1].backup = true;
+	web->pool.on_backups = true;
+	a = get(f, "/v1/backends?service=web");
+	backend = json_array_get(json_object_get(a, "backends"), 0);
+	assert_int_equal(number(backend, "slow_start_percent"), 40);
+	assert_int_equal(number(backend, "in_use"), 3);
+	assert_false(truth(backend, "backup"));
+	backend = json_array_get(json_object_get(a, "backends"), 1);
+	assert_null_at(backend, "slow_start_percent");
+	assert_true(truth(backend, "backup"));
+	b = get(f, "/v1/services?service=web");
+	backend = json_array_get(json_object_get(b, "services"), 0);
+	assert_true(truth(backend, "on_backups"));
+	assert_string_equal(text(backend, "balance"), "maglev");
+	c = get(f, "/v1/status");
+	assert_string_equal(json_string_value(json_array_get(json_object_get(c, "on_backups"), 0)),
+			    "web");
+	web->pool.on_backups = false;
+	d = get(f, "/v1/explain?service=web&client=198.51.100.7:7000");
+	assert_string_equal(text(d, "owner"), "web1");
+	assert_string_equal(text(json_object_get(d, "moved"), "why"),
+			    "its slow start has not come to this slot");
+	assert_string_equal(text(d, "backend"), "web2");
+}
+
 static void explains_wildcards(void **state)
 {
 	struct fixture *f = *state;
@@ -430,6 +517,8 @@ int main(void)
 		CONTROL_TEST(shows_backends),
 		CONTROL_TEST(shows_connections),
 		CONTROL_TEST(explains),
+		CONTROL_TEST(explains_without_a_hash),
+		CONTROL_TEST(shows_roles_and_slow_starts),
 		CONTROL_TEST(explains_wildcards),
 		CONTROL_TEST(shows_routes),
 		CONTROL_TEST(explains_routes),

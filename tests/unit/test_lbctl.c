@@ -16,9 +16,9 @@
 /* As they are drawn, wider than code. */
 /* clang-format off */
 static const char services_drawn[] =
-"SERVICE  LISTEN            HASH         UP  ACTIVE  ACCEPTED  RETRIES   IN  OUT  NOTES\n"
-"web      192.0.2.10:80 +1  connection  2/3       4        22        0  0 B  0 B\n"
-"cache    :6379             source      0/1       0         0        0  0 B  0 B  brake\n";
+"SERVICE  LISTEN            BALANCE             UP  ACTIVE  ACCEPTED  RETRIES   IN  OUT  NOTES\n"
+"web      192.0.2.10:80 +1  maglev/connection  2/3       4        22        0  0 B  0 B\n"
+"cache    :6379             maglev/source      0/1       0         0        0  0 B  0 B  brake\n";
 
 static const char backends_drawn[] =
 "SERVICE  BACKEND  ADDRESS             STATE     SINCE  WEIGHT   SHARE  ACTIVE  BEGUN  FAILED      IN  OUT  CONNECT   CHECK  NOTES\n"

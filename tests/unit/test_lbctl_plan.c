@@ -74,7 +74,7 @@ static void tells_drift(void **state)
 	assert_string_equal(f->out, "no drift: backends run as the file says\n");
 	daemon_set_weight(&f->fake.daemon, "web", "web1", 3, &error);
 	daemon_remove_backend(&f->fake.daemon, "web", "web2", &error);
-	daemon_add_backend(&f->fake.daemon, "cache", "redis2", "10.0.0.8:6379", 2, &error);
+	daemon_add_backend(&f->fake.daemon, "cache", "redis2", "10.0.0.8:6379", 2, false, &error);
 	assert_run(f, "drift", 0);
 	assert_string_equal(
 		f->out,

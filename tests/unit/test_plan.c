@@ -224,7 +224,7 @@ static void operate(struct daemon *d)
 {
 	char *error = NULL;
 
-	assert_int_equal(daemon_add_backend(d, "web", "new", "10.0.0.9:1", 4, &error), 0);
+	assert_int_equal(daemon_add_backend(d, "web", "new", "10.0.0.9:1", 4, false, &error), 0);
 	assert_int_equal(daemon_remove_backend(d, "web", "b", &error), 0);
 	assert_int_equal(daemon_set_weight(d, "web", "c", 9, &error), 0);
 	assert_int_equal(daemon_set_admin(d, "web", "a", ADMIN_DRAINING, 0, &error), 0);
@@ -259,7 +259,7 @@ static void drift_is_what_the_file_does_not_say(void **state)
 	/* Undone by hand it is gone. */
 	assert_int_equal(daemon_set_weight(&d, "web", "c", 2, &error), 0);
 	assert_int_equal(daemon_remove_backend(&d, "web", "new", &error), 0);
-	assert_int_equal(daemon_add_backend(&d, "web", "b", "10.0.0.1:2", 1, &error), 0);
+	assert_int_equal(daemon_add_backend(&d, "web", "b", "10.0.0.1:2", 1, false, &error), 0);
 	assert_int_equal(live_service_count_drift(&d, web), 0);
 	end(&d);
 }

@@ -49,7 +49,7 @@ static void put_service(FILE *f, const char *name, unsigned port)
 	fprintf(f, "  %s:\n    listen: \":%u\"\n    table_size: %s\n", name, port,
 		one_of("251", "251", "251", "1021"));
 	fprintf(f, "    check: %s\n", one_of("tcp", "tcp", "tcp", "none"));
-	fprintf(f, "    max_eject: %s\n", one_of("50%", "50%", "10%", "100%"));
+	fprintf(f, "    max_eject: %s\n", one_of("50%", "50%", "0%", "100%"));
 	fprintf(f, "    fail: %s\n", one_of("open", "open", "closed"));
 	fprintf(f, "    on_down: %s\n", one_of("drain", "reset", "keep"));
 	fprintf(f, "    drain_timeout: %s\n", one_of("0", "10s"));
@@ -57,8 +57,9 @@ static void put_service(FILE *f, const char *name, unsigned port)
 	for (unsigned i = 0; i < 6; i++) {
 		if (draw(4) == 0 && (i < 5 || n))
 			continue;
-		fprintf(f, "      b%u: {address: \"10.0.0.%u:%u\", weight: %s}\n", i,
-			draw(8) ? 1 : 2, i + 1, one_of("1", "1", "1", "2", "5", "0"));
+		fprintf(f, "      b%u: {address: \"10.0.0.%u:%u\", weight: %s, backup: %s}\n", i,
+			draw(8) ? 1 : 2, i + 1, one_of("1", "1", "1", "2", "5", "0"),
+			one_of("false", "false", "false", "true"));
 		n++;
 	}
 }
@@ -110,7 +111,7 @@ static void disturb(struct daemon *d)
 		break;
 	case 5:
 		daemon_add_backend(d, s->service->name, one_of("b1", "b4", "n1"), "10.0.0.7:1",
-				   1 + draw(5), &error);
+				   1 + draw(5), draw(2), &error);
 		break;
 	case 6:
 		d->now += draw(90) * NSEC_PER_SEC;

@@ -105,6 +105,33 @@ static void the_first_table(void **state)
 	pool_deinit(&p);
 }
 
+/* Without slots, and as roles change. */
+static void other_tables(void **state)
+{
+	struct service_settings settings = {.table_size = 251, .max_eject_percent = 50};
+	const struct maglev_member members[] = {{"a", 1}, {"b", 2}, {"c", 3}};
+
+	(void)state;
+	for (enum balance_kind k = BALANCE_MAGLEV; k <= BALANCE_TWO_CHOICES; k++) {
+		struct pool p;
+
+		settings.balance = k;
+		pool_init(&p, 1, &settings);
+		assert_int_equal(pool_set_members(&p, members, 3), 0);
+		pool_set_backup(&p, 2, true);
+		update_at_last(&p, 0);
+		pool_fail(&p, 0, 1);
+		pool_fail(&p, 1, 1);
+		update_at_last(&p, 1);
+		assert_true(p.on_backups);
+		assert_true(p.table->eligible[2] && p.table->n_eligible == 1);
+		p.members[1].failed = false;
+		update_at_last(&p, 2);
+		assert_true(p.table->eligible[1] && p.table->n_eligible == 1);
+		pool_deinit(&p);
+	}
+}
+
 static void failures_and_rebuilds(void **state)
 {
 	struct set *s = set_new(5, EQUAL);
@@ -150,6 +177,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(set_members_is_all_or_nothing),
 		cmocka_unit_test(the_first_table),
+		cmocka_unit_test(other_tables),
 		cmocka_unit_test(failures_and_rebuilds),
 	};
 

@@ -21,7 +21,8 @@ static const struct brake_case {
 	{"x", NULL, 50, FAIL_OPEN, "b", true},
 	{"x", NULL, 100, FAIL_OPEN, "b", true},
 	{"x", NULL, 0, FAIL_OPEN, "b", true},
-	{"x", NULL, 50, FAIL_CLOSED, "e", true},
+	{"x", NULL, 50, FAIL_CLOSED, "e", false},
+	{"x", NULL, 0, FAIL_CLOSED, "e", true},
 	{"x", NULL, 100, FAIL_CLOSED, "e", false},
 	/* two: the half is one */
 	{"x.", NULL, 50, FAIL_OPEN, "e+", false},
@@ -30,14 +31,17 @@ static const struct brake_case {
 	{"xx", "01", 50, FAIL_CLOSED, "ee", true},
 	{"xx", "01", 100, FAIL_OPEN, "eb", true},
 	{"xx", "01", 100, FAIL_CLOSED, "ee", false},
-	{"x.", NULL, 49, FAIL_OPEN, "b+", true},
-	{"x.", NULL, 49, FAIL_CLOSED, "e+", true},
-	/* three: floor(1.5) is one */
-	{"xx.", "10", 50, FAIL_OPEN, "be+", true},
-	{"xx.", "10", 50, FAIL_CLOSED, "ee+", true},
-	{"xx.", "10", 67, FAIL_OPEN, "ee+", false},
-	{"xxx", "210", 67, FAIL_OPEN, "bee", true},
-	{"xxx", NULL, 34, FAIL_OPEN, "ebb", true}, /* at once: names decide */
+	{"x.", NULL, 1, FAIL_OPEN, "e+", false}, /* any share is one at least */
+	{"x.", NULL, 0, FAIL_OPEN, "b+", true},
+	{"x.", NULL, 0, FAIL_CLOSED, "e+", true},
+	/* three: half of them are two */
+	{"xx.", "10", 50, FAIL_OPEN, "ee+", false},
+	{"xx.", "10", 50, FAIL_CLOSED, "ee+", false},
+	{"xx.", "10", 33, FAIL_OPEN, "be+", true},
+	{"xx.", "10", 33, FAIL_CLOSED, "ee+", true},
+	{"xxx", "210", 50, FAIL_OPEN, "bee", true},
+	{"xxx", "210", 100, FAIL_OPEN, "bee", true},
+	{"xxx", NULL, 33, FAIL_OPEN, "ebb", true}, /* at once: names decide */
 	{"xxx", NULL, 0, FAIL_OPEN, "bbb", true},
 	{"xxx", NULL, 0, FAIL_CLOSED, "eee", true},
 	{"...", NULL, 0, FAIL_OPEN, "+++", false},

@@ -22,7 +22,7 @@ static void fixture_init(struct fixture *f, size_t n, enum weights weights, uint
 static void fixture_table(struct fixture *f, uint32_t size, uint64_t seed)
 {
 	pool_table_unref(f->table);
-	f->table = pool_table_new(seed, f->base, size, f->eligible, (uint32_t)f->set->n);
+	f->table = pool_table_new(seed, f->base, size, f->eligible, NULL, (uint32_t)f->set->n);
 	assert_non_null(f->table);
 }
 
@@ -185,10 +185,10 @@ static void moved_slots_are_counted_by_member(void **state)
 		after[i] = i % 3 == 0 ? 1 : 0; /* swapped, and the third's go to the first */
 		nobody[i] = 0;
 	}
-	a = pool_table_new(1, before, 251, all, 3);
-	b = pool_table_new(1, after, 251, all, 2);
-	c = pool_table_new(1, nobody, 251, none, 3);
-	d = pool_table_new(1, short_base, 7, all, 1);
+	a = pool_table_new(1, before, 251, all, NULL, 3);
+	b = pool_table_new(1, after, 251, all, NULL, 2);
+	c = pool_table_new(1, nobody, 251, none, NULL, 3);
+	d = pool_table_new(1, short_base, 7, all, NULL, 1);
 	assert_true(a && b && c && d);
 	assert_int_equal(pool_table_moved(a, a, NULL), 0);
 	assert_int_equal(pool_table_moved(b, a, map), 83);
@@ -205,7 +205,7 @@ static void references_are_counted(void **state)
 {
 	const uint16_t base[] = {0, 0, 0};
 	const bool eligible[] = {true};
-	struct pool_table *t = pool_table_new(1, base, 3, eligible, 1);
+	struct pool_table *t = pool_table_new(1, base, 3, eligible, NULL, 1);
 
 	(void)state;
 	assert_non_null(t);

@@ -127,7 +127,7 @@ static struct snapshot *make(struct service *service, struct backend *backend)
 	s->services[1].settings.mask_ipv4 = 24;
 	s->services[1].settings.mask_ipv6 = 64;
 	lb4_hash_key_init(&s->services[1].key, 42);
-	s->services[1].table = pool_table_new(42, base, ARRAY_SIZE(base), eligible, 1);
+	s->services[1].table = pool_table_new(42, base, ARRAY_SIZE(base), eligible, NULL, 1);
 	s->services[1].backends = calloc(1, sizeof(struct backend *));
 	assert_true(s->services[1].table && s->services[1].backends);
 	s->services[1].backends[0] = backend_ref(backend);

@@ -95,6 +95,10 @@ static void say_if_out(const json_t *backend)
 		       *error ? ": " : "", error);
 	else if (number_at(backend, "weight") == 0)
 		fputs("; takes no new connections", stdout);
+	else
+		fputs(true_at(backend, "backup") ? "; stands by as a backup"
+						 : "; backups are in use",
+		      stdout);
 }
 
 /* Asks for a change of a backend and says what was done. */
@@ -125,8 +129,9 @@ int add_backend(struct lbctl *l)
 	path = path_segment(l, strdup("/v1/services"), l->arguments[0]);
 	path = path_segment(l, path, "backends");
 	return change_backend(l, "POST", path,
-			      json_pack("{s:s, s:s, s:I}", "name", l->arguments[1], "address",
-					l->arguments[2], "weight", (json_int_t)weight),
+			      json_pack("{s:s, s:s, s:I, s:b}", "name", l->arguments[1], "address",
+					l->arguments[2], "weight", (json_int_t)weight, "backup",
+					l->options[OPTION_BACKUP] != NULL),
 			      "is added");
 }
 

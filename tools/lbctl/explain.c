@@ -26,6 +26,19 @@ static void print_candidates(const struct lbctl *l, const json_t *list)
 	columns_free(c);
 }
 
+/* Whose turn it is, of each worker. */
+static void print_next(const json_t *next)
+{
+	const json_t *name;
+	size_t i;
+
+	json_array_foreach(next, i, name)
+		printf("%s%s", i ? ", " : "next in turn, by worker: ",
+		       json_is_string(name) ? json_string_value(name) : "nobody");
+	if (i)
+		putchar('\n');
+}
+
 int show_explain(struct lbctl *l)
 {
 	_cleanup_(json_decrefp) json_t *a = NULL;
@@ -45,12 +58,16 @@ int show_explain(struct lbctl *l)
 	       text_at(a, "local"));
 	if (given_at(a, "backend"))
 		printf("backend %s\n", text_at(a, "backend"));
+	else if (json_array_size(json_object_get(a, "candidates")))
+		puts("who comes first below, or an equal one");
 	else
 		printf("%sno backend may be chosen%s\n", colour_begin(COLOUR_BAD, l->colours),
 		       colour_end(COLOUR_BAD, l->colours));
-	printf("hash (%s) %s, slot %" PRIu64 ", owner %s\n", text_at(a, "hash_by"),
-	       text_at(a, "hash"), number_at(a, "slot"),
-	       given_at(a, "owner") ? text_at(a, "owner") : "none");
+	if (given_at(a, "hash"))
+		printf("hash (%s) %s, slot %" PRIu64 ", owner %s\n", text_at(a, "hash_by"),
+		       text_at(a, "hash"), number_at(a, "slot"),
+		       given_at(a, "owner") ? text_at(a, "owner") : "none");
+	print_next(json_object_get(a, "next"));
 	moved = json_object_get(a, "moved");
 	if (json_is_object(moved))
 		printf("moved from %s: %s\n", text_at(a, "owner"), text_at(moved, "why"));

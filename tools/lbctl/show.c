@@ -41,6 +41,20 @@ static void print_brakes(const struct lbctl *l, const json_t *brake)
 	printf("%s\n", colour_end(COLOUR_BAD, l->colours));
 }
 
+static void print_on_backups(const struct lbctl *l, const json_t *services)
+{
+	const json_t *name;
+	size_t i;
+
+	if (json_array_size(services) == 0)
+		return;
+	printf("%-13s%sin use, for no other backend is eligible:", "backups",
+	       colour_begin(COLOUR_DOUBT, l->colours));
+	json_array_foreach(services, i, name)
+		printf(" %s", json_string_value(name));
+	printf("%s\n", colour_end(COLOUR_DOUBT, l->colours));
+}
+
 /* Counters of what should not happen, when it has. */
 static void print_trouble(const struct lbctl *l, json_t *trouble)
 {
@@ -92,6 +106,7 @@ int show_status(struct lbctl *l)
 	print_up(l, "services", json_object_get(a, "services"));
 	print_up(l, "backends", json_object_get(a, "backends"));
 	print_brakes(l, json_object_get(a, "brake"));
+	print_on_backups(l, json_object_get(a, "on_backups"));
 	if (given_at(a, "reload_error"))
 		printf("%-13s%sfailed: %s%s\n", "last reload", colour_begin(COLOUR_BAD, l->colours),
 		       text_at(a, "reload_error"), colour_end(COLOUR_BAD, l->colours));
@@ -120,15 +135,28 @@ static void add_service(struct columns *c, const json_t *s)
 {
 	const json_t *counts = json_object_get(s, "backends");
 	uint64_t up = number_at(counts, "up"), total = number_at(counts, "total");
-	bool brake = true_at(s, "brake"), rebuilt = true_at(s, "rebuilt");
-	bool nobody = number_at(counts, "eligible") == 0 && total > 0;
 	size_t n_routes = json_array_size(json_object_get(s, "tls_routes"));
-	char routes[48] = "";
-	char in[UNITS_TEXT_MAX], out[UNITS_TEXT_MAX], drift[32] = "";
+	bool brake = true_at(s, "brake"), nobody = number_at(counts, "eligible") == 0 && total > 0;
+	char routes[48] = "", drift[32] = "";
+	const struct {
+		bool holds;
+		const char *text;
+	} notes[] = {
+		{nobody, "nobody eligible"},
+		{brake, "brake"},
+		{true_at(s, "on_backups"), "on backups"},
+		{true_at(s, "rebuilt"), "rebuilt"},
+		{n_routes > 0, routes},
+		{number_at(s, "drift") > 0, drift},
+	};
+	char text[128] = "";
+	size_t n = 0;
+	char in[UNITS_TEXT_MAX], out[UNITS_TEXT_MAX];
 
 	columns_add(c, COLOUR_NONE, "%s", text_at(s, "name"));
 	add_listen(c, json_object_get(s, "listen"));
-	columns_add(c, COLOUR_NONE, "%s", text_at(s, "hash"));
+	columns_add(c, COLOUR_NONE, "%s%s%s", text_at(s, "balance"), given_at(s, "hash") ? "/" : "",
+		    text_at(s, "hash"));
 	columns_add(c, up == total ? COLOUR_GOOD : COLOUR_BAD, "%" PRIu64 "/%" PRIu64, up, total);
 	columns_add(c, COLOUR_NONE, "%" PRIu64, number_at(s, "active"));
 	columns_add(c, COLOUR_NONE, "%" PRIu64, number_at(s, "accepted"));
@@ -136,15 +164,14 @@ static void add_service(struct columns *c, const json_t *s)
 	columns_add(c, COLOUR_NONE, "%s", print_bytes(number_at(s, "bytes_in"), in));
 	columns_add(c, COLOUR_NONE, "%s", print_bytes(number_at(s, "bytes_out"), out));
 	if (n_routes)
-		snprintf(routes, sizeof(routes), "%s%zu route%s",
-			 nobody || brake || rebuilt ? ", " : "", n_routes, n_routes > 1 ? "s" : "");
+		snprintf(routes, sizeof(routes), "%zu route%s", n_routes, n_routes > 1 ? "s" : "");
 	if (number_at(s, "drift"))
-		snprintf(drift, sizeof(drift), "%sdrift %" PRIu64,
-			 nobody || brake || rebuilt || n_routes ? ", " : "", number_at(s, "drift"));
-	columns_add(c, brake || nobody ? COLOUR_BAD : COLOUR_DOUBT, "%s%s%s%s%s%s%s",
-		    nobody ? "nobody eligible" : "", nobody && (brake || rebuilt) ? ", " : "",
-		    brake ? "brake" : "", brake && rebuilt ? ", " : "", rebuilt ? "rebuilt" : "",
-		    routes, drift);
+		snprintf(drift, sizeof(drift), "drift %" PRIu64, number_at(s, "drift"));
+	for (size_t i = 0; i < N(notes); i++)
+		if (notes[i].holds)
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s", n ? ", " : "",
+					      notes[i].text);
+	columns_add(c, brake || nobody ? COLOUR_BAD : COLOUR_DOUBT, "%s", text);
 }
 
 static void print_members(json_t *object, int depth)
@@ -245,7 +272,7 @@ static void print_service(const struct lbctl *l, const json_t *s)
 int show_services(struct lbctl *l)
 {
 	static const struct column columns[] = {
-		{"SERVICE"},	  {"LISTEN"},	      {"HASH"},		 {"UP", true},
+		{"SERVICE"},	  {"LISTEN"},	      {"BALANCE"},	 {"UP", true},
 		{"ACTIVE", true}, {"ACCEPTED", true}, {"RETRIES", true}, {"IN", true},
 		{"OUT", true},	  {"NOTES"},
 	};
@@ -282,6 +309,9 @@ static void add_state(struct columns *c, const json_t *b)
 		colour = COLOUR_GOOD;
 	if (strcmp(admin, "enabled") != 0)
 		columns_add(c, COLOUR_DOUBT, "%s%s", admin, down ? ", down" : "");
+	else if (given_at(b, "slow_start_percent"))
+		columns_add(c, colour, "%s, slow start %" PRIu64 "%%", state,
+			    number_at(b, "slow_start_percent"));
 	else
 		columns_add(c, colour, "%s", true_at(b, "braked") ? "braked" : state);
 }
@@ -327,6 +357,9 @@ static void add_notes(struct columns *c, const json_t *b)
 	if (given_at(b, "drain_left_ms") && n < sizeof(notes))
 		n += (size_t)snprintf(notes + n, sizeof(notes) - n, "connections reset in %s; ",
 				      print_ms(number_at(b, "drain_left_ms"), text));
+	if (true_at(b, "backup") && n < sizeof(notes))
+		n += (size_t)snprintf(notes + n, sizeof(notes) - n, "backup%s; ",
+				      true_at(b, "eligible") ? ", in use" : "");
 	if (given_at(b, "drift") && n < sizeof(notes))
 		print_drift(json_object_get(b, "drift"), notes + n, sizeof(notes) - n);
 	n = strlen(notes);
