@@ -22,8 +22,8 @@ config() {
 
 # service NAME LISTEN PORT BACKENDS [LINE…]: PORT is a number or a kind of the lab server; LISTEN
 # and BACKENDS are words. A listen address without a port gets PORT; a backend is b1, or b1@6 for
-# its IPv6 address, or NAME=ADDRESS:PORT, and may have *WEIGHT behind. The lines are settings. An
-# empty LISTEN or BACKENDS leaves the key out.
+# its IPv6 address, or NAME=ADDRESS:PORT, and may have *WEIGHT behind, and +backup behind that. The
+# lines are settings. An empty LISTEN or BACKENDS leaves the key out.
 service() {
 	local name=$1 listen=$2 port=${PORT[$3]:-$3} backends=$4 word line comma=
 	shift 4
@@ -46,15 +46,17 @@ service() {
 }
 
 backend_line() {
-	local word=${1%\**} weight=1 address
-	[[ $1 != *\** ]] || weight=${1##*\*}
+	local whole=${1%+backup} word weight=1 address backup=
+	word=${whole%\**}
+	[[ $whole != *\** ]] || weight=${whole##*\*}
+	[[ $1 != *+backup ]] || backup=", backup: true"
 	case $word in
 	*=*) address=${word#*=} ;;
 	*@6) address="[$(backend_ip6 "${word%@6}")]:$2" ;;
 	*) address="$(backend_ip "$word"):$2" ;;
 	esac
 	word=${word%%=*}
-	echo "${word%@6}: {address: \"$address\", weight: $weight}"
+	echo "${word%@6}: {address: \"$address\", weight: $weight$backup}"
 }
 
 # write_config [FILE]: what config() and service() have gathered.
