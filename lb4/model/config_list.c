@@ -24,7 +24,9 @@ static bool is_list(const struct setting *s, const struct yaml_node *n, struct f
 {
 	size_t count = count_entries(n);
 
-	if (n->kind == NODE_MAPPING || (count == 0 && !n->open)) {
+	if (count == 0 && n->open)
+		return false; /* what the file breaks off in was told */
+	if (n->kind == NODE_MAPPING || count == 0) {
 		value_refuse_kind(s, n, faults);
 		faults_hint(faults, "%s: %s", s->key, s->description);
 		return false;
