@@ -1,28 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * A daemon before workers, a checker and sockets that only remember what they were told; its
- * configuration "file" is the text that its path is.
- */
+/* Plans of a daemon that only tells, and tables by name. */
 #pragma once
 
-#include <stdint.h>
-
-#include "daemon_private.h"
+#include "daemon_world.h"
 #include "plan.h"
-
-#define N_WORKERS 2
-
-extern struct plan_world {
-	struct snapshot *obeyed[N_WORKERS];
-	uint64_t reset;	  /* connections that the first worker was told to reset */
-	int claim_result; /* of socket_claim() */
-	int listened;	  /* sockets opened */
-} heard;
-
-struct config *parse_text(const char *text);
-
-void begin(struct daemon *d, const char *text);
-void end(struct daemon *d);
 
 /* What is planned, and what is done, for the configuration `text`. Neither fails. */
 struct plan *plan(struct daemon *d, const char *text);

@@ -194,7 +194,7 @@ static void another_hash_redraws(void **state)
 static void what_a_reload_refuses_a_plan_refuses(void **state)
 {
 	_cleanup_(config_freep) struct config *config =
-		parse_text(HEAD "  web: {listen: \":81\", backends: {a: \"10.0.0.1:1\"}}\n");
+		parse(HEAD "  web: {listen: \":81\", backends: {a: \"10.0.0.1:1\"}}\n");
 	_cleanup_(plan_freep) struct plan *p = NULL;
 	struct daemon d;
 	char *error = NULL;
