@@ -12,7 +12,6 @@
 #include "config_file.h"
 #include "daemon_private.h"
 #include "drift.h"
-#include "log.h"
 
 void saved_deinit(struct saved *s)
 {
@@ -162,7 +161,10 @@ int daemon_save(struct daemon *d, bool dry_run, struct saved *ret, char **ret_er
 	if (r < 0)
 		return r;
 	take_over(d->config, edit.config);
-	log_info("saved %s: %zu backend%s as they run", d->config_path, n_backends,
-		 n_backends == 1 ? "" : "s");
+	events_record(&d->events, EVENT_SAVE, NULL, NULL,
+		      EVENT_VALUES(EVENT_TEXT("path", d->config_path),
+				   EVENT_NUMBER("backends", n_backends)),
+		      "saved %s: %zu backend%s as they run", d->config_path, n_backends,
+		      n_backends == 1 ? "" : "s");
 	return give(&edit, n_backends, ret);
 }

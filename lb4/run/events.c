@@ -17,6 +17,7 @@ const struct event_kind_info event_kinds[N_EVENT_KINDS] = {
 				  "a reload was refused, nothing has changed"},
 	[EVENT_RESTART_NEEDED] = {"restart-needed", LOG_WARNING,
 				  "a setting that changed takes effect at the next start"},
+	[EVENT_SAVE] = {"save", LOG_INFO, "the configuration file was made to say what runs"},
 	[EVENT_SERVICE_ADDED] = {"service-added", LOG_INFO, "a reload has brought it"},
 	[EVENT_SERVICE_REMOVED] = {"service-removed", LOG_INFO, "a reload has taken it away"},
 	[EVENT_SERVICE_DESERTED] = {"service-deserted", LOG_ERROR,

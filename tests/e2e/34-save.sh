@@ -80,6 +80,7 @@ sed "s,$DIR/lb4.yaml,patched,; s,$DIR/lb4.yaml,patched," "$DIR/diff.txt" |
 
 lbctl save >"$DIR/out.txt" 2>&1 || fail "save: $(cat "$DIR/out.txt")"
 check "save says so" grep -q "saved .*: 4 backends" "$DIR/out.txt"
+check_equal "save is an event" "$(lbctl --json events | jq 'select(.kind == "save").data.backends')" 4
 check "what was saved is what the dry run said" cmp "$DIR/etc/real.yaml" "$DIR/patched"
 check_equal "mode and owner" "$(stat -c '%a %u %g' "$DIR/etc/real.yaml")" "640 12 34"
 check "the link is a link" test -L "$DIR/lb4.yaml"

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The daemon's decisions: what is told of them. */
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "cleanup.h"
 #include "daemon_web.h"
 
 #include "test.h"
@@ -127,6 +130,37 @@ static void changes_are_told(void **state)
 	end(&d);
 }
 
+static void a_save_is_told(void **state)
+{
+	_cleanup_(saved_deinit) struct saved saved = {};
+	_cleanup_(freep) char *error = NULL;
+	uint64_t after = 0;
+	struct daemon d;
+
+	(void)state;
+	begin(&d, simple);
+	d.config_path = (char *)simple;
+	assert_int_equal(weigh(&d), 0);
+	news(&d, &after);
+	/* Neither what would be written is news, nor what was not. */
+	assert_int_equal(daemon_save(&d, true, &saved, &error), 0);
+	saved_deinit(&saved);
+	heard.replace_result = -EROFS;
+	assert_int_equal(daemon_save(&d, false, &saved, &error), -EROFS);
+	assert_string_equal(news(&d, &after), "");
+	heard.replace_result = 0;
+	assert_int_equal(daemon_save(&d, false, &saved, &error), 0);
+	assert_non_null(strstr(heard.written, "a: {address: \"10.0.0.1:1\", weight: 7}"));
+	assert_string_equal(events_next(&d.events, after)->values[0].text, simple);
+	assert_int_equal(events_next(&d.events, after)->values[1].number, 1);
+	assert_string_equal(news(&d, &after), "save");
+	/* Nothing is left to save. */
+	saved_deinit(&saved);
+	assert_int_equal(daemon_save(&d, false, &saved, &error), 0);
+	assert_string_equal(news(&d, &after), "");
+	end(&d);
+}
+
 static void trouble_is_told_once_in_a_while(void **state)
 {
 	uint64_t after = 0;
@@ -165,6 +199,7 @@ int main(void)
 		cmocka_unit_test(deserted_services_are_told),
 		cmocka_unit_test(drains_are_told),
 		cmocka_unit_test(changes_are_told),
+		cmocka_unit_test(a_save_is_told),
 		cmocka_unit_test(trouble_is_told_once_in_a_while),
 	};
 
