@@ -11,9 +11,10 @@
 
 struct pair {
 	const struct yaml_node *key, *value;
-	size_t lead;  /* where its lead begins */
-	size_t trail; /* where its trail ends */
-	size_t comma; /* where its comma is; 0: it has none */
+	size_t lead;	/* where its lead begins */
+	size_t trail;	/* where its trail ends */
+	size_t comma;	/* where its comma is; 0: it has none */
+	bool commented; /* its trail ends in a comment: nothing may stand behind it on that line */
 	bool kept;
 };
 
@@ -65,7 +66,8 @@ static void measure(struct editor *e, const struct yaml_node *mapping, struct pa
 		p[i].comma = find_comma(e, p[i].value->end, end, p[i].value);
 		trail = skip_blanks(e, p[i].comma ? p[i].comma + 1 : p[i].value->end, end);
 		at = skip_comment(e, trail, end);
-		if (at == trail) /* no comment: the blanks are the next one's */
+		p[i].commented = at != trail;
+		if (!p[i].commented) /* the blanks are the next one's */
 			at = p[i].comma ? p[i].comma + 1 : p[i].value->end;
 		p[i].trail = at;
 	}
@@ -84,27 +86,43 @@ static void move_lead(struct editor *e, const struct pair *first, const struct p
 			       (int)(first->key->begin - first->lead), e->edits.text + first->lead);
 }
 
-/* What stands before a new pair: the last line of what stands before the last one. */
-static const char *new_lead(const struct editor *e, const struct pair *last, int *ret_length)
+/* Blanks that the line of `at` begins with. */
+static const char *indent_of(const struct editor *e, size_t at, int *ret_length)
 {
-	size_t from = last->lead;
+	size_t begin = editor_line_begin(e, at);
 
-	if (!has_newline(e, from, last->key->begin)) {
-		*ret_length = 1;
-		return " ";
-	}
-	from = editor_line_begin(e, last->key->begin) - 1;
-	if (from > last->lead && e->edits.text[from - 1] == '\r')
-		from--;
-	*ret_length = (int)(last->key->begin - from);
-	return e->edits.text + from;
+	*ret_length = (int)(skip_blanks(e, begin, at) - begin);
+	return e->edits.text + begin;
 }
 
-static void add_pairs(struct editor *e, const struct pair *last,
+/* What was put behind a comment, had it no line of its own, would be part of it. */
+static bool follows_comment(const struct pair *pairs, const struct pair *p)
+{
+	return p > pairs && p[-1].commented;
+}
+
+/* Pairs from `from` to before `to`, between two that stay or at an end. */
+static void remove_pairs(struct editor *e, const struct pair *pairs, const struct pair *from,
+			 const struct pair *to, bool more)
+{
+	size_t begin = from->lead, end = to[-1].trail;
+	bool own_line = strchr("\r\n", e->edits.text[skip_blanks(e, end, e->edits.size)]) != NULL;
+	int length = 0;
+	const char *indent = indent_of(e, from->key->begin, &length);
+
+	if (follows_comment(pairs, from) && !own_line && !more)
+		text_edits_add(&e->edits, begin, end - begin, "%s%.*s", e->newline, length, indent);
+	else
+		text_edits_add(&e->edits, begin, end - begin, "%s", "");
+}
+
+/* Behind `last`, or in its place, as it stands: on a line of its own, or on the same. */
+static void add_pairs(struct editor *e, const struct pair *last, bool after_comment,
 		      const struct backend_config *const *added, size_t n_added)
 {
-	int lead_length;
-	const char *lead = new_lead(e, last, &lead_length);
+	bool lines = after_comment || has_newline(e, last->lead, last->key->begin);
+	int length = 1;
+	const char *indent = lines ? indent_of(e, last->key->begin, &length) : " ";
 
 	for (size_t i = 0; i < n_added; i++) {
 		_cleanup_(freep) char *text = print_backend(added[i], quote_of(e, last->key));
@@ -112,8 +130,9 @@ static void add_pairs(struct editor *e, const struct pair *last,
 		if (!text)
 			e->edits.no_memory = true;
 		else
-			text_edits_add(&e->edits, last->trail, 0, "%.*s%s%s", lead_length, lead,
-				       text, i + 1 < n_added || last->comma ? "," : "");
+			text_edits_add(&e->edits, last->trail, 0, "%s%.*s%s%s",
+				       lines ? e->newline : "", length, indent, text,
+				       i + 1 < n_added || last->comma ? "," : "");
 	}
 }
 
@@ -121,15 +140,19 @@ static void edit_pairs(struct editor *e, const struct pair *p, size_t n,
 		       const struct backend_config *const *added, size_t n_added)
 {
 	const struct pair *first_kept = NULL, *last_kept = NULL, *last = &p[n - 1];
+	const struct pair *gone = p; /* all from here to the present one */
 
-	for (size_t i = 0; i < n; i++) {
-		if (!p[i].kept) {
-			text_edits_add(&e->edits, p[i].lead, p[i].trail - p[i].lead, "%s", "");
+	for (const struct pair *at = p; at <= last; at++) {
+		if (!at->kept)
 			continue;
-		}
-		first_kept = first_kept ? first_kept : &p[i];
-		last_kept = &p[i];
+		if (gone < at)
+			remove_pairs(e, p, gone, at, false);
+		first_kept = first_kept ? first_kept : at;
+		last_kept = at;
+		gone = at + 1;
 	}
+	if (gone <= last)
+		remove_pairs(e, p, gone, last + 1, n_added > 0);
 	if (first_kept)
 		move_lead(e, p, first_kept);
 	/* A comma behind the last one only where there was one. */
@@ -137,7 +160,8 @@ static void edit_pairs(struct editor *e, const struct pair *p, size_t n,
 		text_edits_add(&e->edits, last_kept->value->end, 0, ",");
 	else if (last_kept && !n_added && last_kept->comma && !last->comma)
 		text_edits_add(&e->edits, last_kept->comma, 1, "%s", "");
-	add_pairs(e, last, added, n_added);
+	add_pairs(e, last, gone <= last ? follows_comment(p, gone) : last->commented, added,
+		  n_added);
 }
 
 void edit_flow_backends(struct editor *e, const struct backends_edit *b)

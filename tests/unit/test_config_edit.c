@@ -208,6 +208,20 @@ static const struct {
 	 HEAD "    backends: {\n      b: \"10.0.0.1:2\",\n      c: \"10.0.0.1:3\",\n    }\n"},
 	{HEAD "    backends: {\n        a: \"10.0.0.1:1\"\n      , b: \"10.0.0.1:2\"\n    }\n",
 	 "-b", HEAD "    backends: {\n        a: \"10.0.0.1:1\"\n      \n    }\n"},
+	/* What follows a comment has a line of its own. */
+	{HEAD "    backends: {\n      a: \"10.0.0.1:1\", # a\n      b: \"10.0.0.1:2\" } # all\n",
+	 "-b", HEAD "    backends: {\n      a: \"10.0.0.1:1\" # a\n       } # all\n"},
+	{HEAD "    backends: {\n      a: \"10.0.0.1:1\", # a\n      b: \"10.0.0.1:2\",\n"
+	      "      c: \"10.0.0.1:3\", d: \"10.0.0.1:4\"\n    }\n",
+	 "-b -c",
+	 HEAD "    backends: {\n      a: \"10.0.0.1:1\", # a\n       d: \"10.0.0.1:4\"\n    }\n"},
+	{HEAD "    backends: {\n      a: \"10.0.0.1:1\", # a\n"
+	      "      b: \"10.0.0.1:2\", c: \"10.0.0.1:3\" }\n",
+	 "-b -c +d=10.0.0.1:4",
+	 HEAD "    backends: {\n      a: \"10.0.0.1:1\", # a\n      d: \"10.0.0.1:4\" }\n"},
+	{HEAD "    backends: {a: \"10.0.0.1:1\" # a\n    }\n", "+b=10.0.0.1:2 +c=10.0.0.1:3",
+	 HEAD "    backends: {a: \"10.0.0.1:1\", # a\n    b: \"10.0.0.1:2\",\n"
+	      "    c: \"10.0.0.1:3\"\n    }\n"},
 	/* JSON stays JSON. */
 	{"{\"services\": {\"web\": {\"listen\": [\":80\"], \"backends\":\n"
 	 "  {\"a\": \"10.0.0.1:1\", \"b\": {\"address\": \"10.0.0.1:2\"}}}}}\n",
