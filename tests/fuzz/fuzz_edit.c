@@ -8,7 +8,7 @@
  *	-xy	backend x goes, unless it is the last		=xy	it has the address y
  *	*xy	it has the weight y				#xy	its max_connections is y
  *	~xy	it changes places with backend y		+xy	one comes: name x, address y
- *	>xy	what follows is about service x
+ *	!xy	it is a backup, if y is odd			>xy	what follows is about service x
  * Numbers are counted from '0', and from the beginning again where there are fewer.
  */
 #include <assert.h>
@@ -108,6 +108,9 @@ static void change(struct wanted_service *s, char what, unsigned which, unsigned
 		break;
 	case '#':
 		b->max_connections = number;
+		break;
+	case '!':
+		b->backup = how & 1;
 		break;
 	case '~':
 		swapped = *b;
