@@ -8,6 +8,7 @@
 #include "pool_table.h"
 #include "queue.h"
 #include "socket.h"
+#include "source_table.h"
 
 #include "test.h"
 
@@ -106,6 +107,11 @@ static void check_reason(const struct connection *c, const struct fake_socket *c
 	case END_HELLO_TOO_LONG:
 	case END_HELLO_TIMEOUT:
 	case END_NO_ROUTE:
+	case END_DENIED: /* these by the service that it was passed on to, or once it was named */
+	case END_SOURCE_LIMIT:
+	case END_SOURCE_RATE:
+	case END_SERVICE_LIMIT:
+	case END_SERVICE_RATE:
 		assert_null(server);
 		break;
 	case END_IDLE:
@@ -316,7 +322,7 @@ struct fake_socket *bench_client(struct bench *b, unsigned first)
 	do {
 		client.port = b->next_port++;
 		client.ip[15] += client.port == 0;
-	} while (s && b->eligible[first] &&
+	} while (s && s->n_backends && b->eligible[first] &&
 		 pool_table_choose(s->table, snapshot_service_slot(s, &client, &local), NULL, 0) !=
 			 first);
 	return fake_client(&client);
@@ -467,6 +473,19 @@ static void check_counters(const struct bench *b)
 	assert_int_equal(bench_ended(b, END_NONE), 0);
 }
 
+static void check_nothing_held(const struct service *s)
+{
+	struct source_table_stats sources = {};
+
+	if (s->sources)
+		source_table_stats(s->sources, &sources);
+	assert_int_equal(sources.n_holding, 0);
+	assert_int_equal(s->in_use, 0);
+	assert_int_equal(s->n_queued, 0);
+	assert_true(s->queues[WORKER].since == NSEC_NEVER);
+	assert_true(list_empty(&s->queues[WORKER].waiting));
+}
+
 void bench_free(struct bench *b)
 {
 	if (splicer_active(&b->splicer))
@@ -480,9 +499,8 @@ void bench_free(struct bench *b)
 	assert_true(list_empty(&b->splicer.awake));
 	parking_free(b->parking);
 	assert_true(list_empty(&b->splicer.queues));
-	assert_int_equal(b->service->in_use, 0);
-	assert_int_equal(b->service->n_queued, 0);
-	assert_true(b->service->queues[WORKER].since == NSEC_NEVER);
+	check_nothing_held(b->service);
+	check_nothing_held(b->target);
 	splicer_deinit(&b->splicer);
 	b->splicer.snapshot = snapshot_unref(b->splicer.snapshot);
 	for (unsigned i = 0; i < BENCH_BACKENDS; i++) {

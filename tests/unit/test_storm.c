@@ -2,8 +2,10 @@
 /*
  * Many connections at once on a fake kernel in chaos: operations complete in any order and late,
  * cancels lose races, peers write, stop reading, close, reset and vanish, backends refuse, hang and
- * leave, descriptors and buffers run out, connections are parked, time passes. The kernel and the bench check every step;
- * here it is checked that everything ends, for none but the reasons that its storm can bring.
+ * leave, descriptors and buffers run out, connections are parked, clients are named by a header or
+ * routed by a hello, time passes. The kernel and the bench check every step; here it is checked that
+ * everything ends, for none but the reasons that its storm can bring, and that nobody waits for a
+ * backend with room.
  *
  * LB4_STORM_SEED=N repeats a storm, LB4_STORM_RUNS=N asks for more of them, LB4_STORM=PATTERN runs
  * those whose names match ("*deaths").
@@ -13,12 +15,19 @@
 #include <stdlib.h>
 
 #include "bench.h"
+#include "hellos.h"
+#include "prefix_list.h"
+#include "proxy_header.h"
+#include "tls_routes.h"
 
 #include "test.h"
 
 #define N_CONNECTIONS 250
 #define N_SLOTS	      60
 #define RUNS	      6
+
+/* With routes, the first backends are the service's and the others those of the routes' target. */
+#define OWN_BACKENDS 2
 
 /* What backends do in a storm with bad ones; the others answer. */
 enum { REFUSES, RESETS, HANGS, ANSWERS };
@@ -34,6 +43,7 @@ struct storm {
 	bool times;	   /* the limits are short */
 	bool operators;	   /* change the snapshot, and end connections */
 	bool crowded;	   /* backends take few connections, and others queue */
+	bool prefaces;	   /* clients begin with a PROXY header, a ClientHello, or both */
 	uint64_t may_end;  /* MAY() of each reason there can be */
 };
 
@@ -79,14 +89,33 @@ static const struct storm crowds = {
 		   MAY(END_SERVICE_LIMIT) | MAY(END_SERVICE_RATE),
 };
 
-static const struct storm everything = {
-	"everything",	   .deaths = true,  .shortages = true,	   .times = true,
-	.operators = true, .crowded = true, .may_end = UINT64_MAX,
+static const struct storm prefaces = {
+	"prefaces",
+	.prefaces = true,
+	.may_end = MAY(END_DONE) | MAY(END_PREFACE_CLOSED) | MAY(END_PROXY_TIMEOUT) |
+		   MAY(END_HELLO_TIMEOUT) | MAY(END_HELLO_TOO_LONG) | MAY(END_NOT_TLS) |
+		   MAY(END_PROXY_MISSING),
 };
+
+static const struct storm crowded_prefaces = {
+	"crowded prefaces", .crowded = true,   .prefaces = true,
+	.shortages = true,  .operators = true, .may_end = UINT64_MAX,
+};
+
+static const struct storm everything = {
+	"everything",	   .deaths = true,  .shortages = true, .times = true,
+	.operators = true, .crowded = true, .prefaces = true,  .may_end = UINT64_MAX,
+};
+
+#define PROXY_LINE "PROXY TCP4 192.0.2.7 192.0.2.10 40112 443\r\n"
 
 static const struct storm *storm;
 static uint64_t seed;
 static bool finished;
+
+/* What b->settings.proxy_from and b->routes are, when they are there. */
+static struct prefix_list *proxies;
+static struct tls_routes *routes;
 
 static bool resets_at_once(const struct fake_socket *s)
 {
@@ -150,16 +179,59 @@ static struct fake_socket *any_socket(void)
 	return s && !s->closed ? s : NULL;
 }
 
+/* Whether backend `i` may be used, by the service that has it. */
+static bool *eligible(struct bench *b, unsigned i)
+{
+	return storm->prefaces && i >= OWN_BACKENDS ? &b->target_eligible[i] : &b->eligible[i];
+}
+
+static void set_prefaces(struct bench *b)
+{
+	bool routed = fake_chance(70);
+
+	b->settings.proxy_from = fake_chance(50) ? proxies : NULL;
+	b->settings.hello_bytes = fake_chance(20) ? 64 : 512;
+	b->settings.hello_on_error = fake_chance(50) ? HELLO_ERROR_DEFAULT : HELLO_ERROR_REFUSE;
+	b->settings.proxy_timeout = (1 + fake_random(2000)) * NSEC_PER_MSEC;
+	b->settings.hello_timeout = (1 + fake_random(2000)) * NSEC_PER_MSEC;
+	b->settings.proxy_out = b->target_settings.proxy_out = (uint8_t)fake_random(3);
+	if (routed == (b->routes != NULL))
+		return;
+	if (!routed)
+		b->routes = tls_routes_unref(b->routes);
+	else
+		b->routes = tls_routes_ref(routes);
+}
+
+static void set_admission(struct limits_config *limits)
+{
+	*limits = (struct limits_config){.source_ipv4 = 32, .source_ipv6 = 64};
+	if (fake_chance(50))
+		limits->connections = 1 + fake_random(N_SLOTS);
+	if (fake_chance(30))
+		limits->rate = 1 + fake_random(100);
+	if (storm->prefaces && fake_chance(30))
+		limits->source_connections = 1 + fake_random(N_SLOTS);
+	if (storm->prefaces && fake_chance(20))
+		limits->source_rate = 1 + fake_random(100);
+}
+
 static void operator_acts(struct bench *b)
 {
 	enum end_reason reason = fake_chance(50) ? END_NONE : END_BACKEND_DOWN;
 	unsigned i = fake_random(BENCH_BACKENDS);
+	bool *may = eligible(b, i);
 
-	b->eligible[i] = !b->eligible[i] || fake_chance(30);
+	*may = !*may || fake_chance(30);
 	if (storm->crowded)
 		b->backend_max[i] = fake_random(6);
+	if (storm->crowded && fake_chance(20))
+		set_admission(&b->settings.limits);
+	if (storm->prefaces && fake_chance(30))
+		set_prefaces(b);
+	b->without_backends = b->routes && fake_chance(10);
 	bench_publish(b, fake_chance(90));
-	if (!b->eligible[i])
+	if (!*may)
 		splicer_leave_backend(&b->splicer, b->backends[i], reason);
 	if (fake_chance(2))
 		splicer_end_all(&b->splicer, END_STOPPED);
@@ -180,8 +252,7 @@ static void set_limits(struct bench *b)
 	if (storm->crowded) {
 		for (unsigned i = 0; i < BENCH_BACKENDS; i++)
 			b->backend_max[i] = 1 + fake_random(6);
-		s->limits.connections = fake_random(N_SLOTS);
-		s->limits.rate = fake_random(100);
+		set_admission(&s->limits);
 		s->queue_length = fake_random(20);
 		s->queue_timeout = (1 + fake_random(500)) * NSEC_PER_MSEC;
 	}
@@ -190,6 +261,35 @@ static void set_limits(struct bench *b)
 		s->half_closed_timeout = fake_random(2000) * NSEC_PER_MSEC;
 		s->lifetime = fake_random(5000) * NSEC_PER_MSEC;
 	}
+	b->target_settings = *s;
+	if (storm->crowded)
+		set_admission(&b->target_settings.limits);
+}
+
+static void begin_prefaces(struct bench *b)
+{
+	char *names[] = {"a.test", NULL};
+	const struct tls_route_config route = {.sni = names, .target = 1};
+	const char *why;
+
+	fake.roomy = true; /* later bytes are put behind the first */
+	proxies = prefix_list_new(1);
+	assert_non_null(proxies);
+	assert_int_equal(prefix_parse("10.0.0.0/8", &proxies->items[0], &why), 0);
+	assert_int_equal(tls_routes_new(&route, 1, &routes), 0);
+	assert_int_equal(service_track_sources(b->service, 100, 1), 0);
+	assert_int_equal(service_track_sources(b->target, 100, 1), 0);
+	for (unsigned i = 0; i < BENCH_BACKENDS; i++) {
+		b->eligible[i] = i < OWN_BACKENDS;
+		b->target_eligible[i] = !b->eligible[i];
+	}
+	set_prefaces(b);
+}
+
+static void end_prefaces(void)
+{
+	proxies = prefix_list_unref(proxies);
+	routes = tls_routes_unref(routes);
 }
 
 static void time_passes(struct bench *b)
@@ -201,6 +301,28 @@ static void time_passes(struct bench *b)
 		b->splicer.now += fake_random(3000) * NSEC_PER_MSEC;
 }
 
+/* What the client says first, as whoever it is asked to be; now and then something else. */
+static void begin_to_speak(const struct bench *b, struct fake_socket *client)
+{
+	static const struct {
+		const char *first;
+		size_t size;
+	} hellos[] = {
+		{PROXY_LINE NAMED, sizeof(PROXY_LINE NAMED) - 1},
+		{PROXY_LINE NAMED, sizeof(PROXY_LINE NAMED) - 1},
+		{PROXY_LINE UNKNOWN, sizeof(PROXY_LINE UNKNOWN) - 1},
+		{PROXY_LINE FOREIGN, sizeof(PROXY_LINE FOREIGN) - 1},
+	};
+	size_t i = fake_random(ARRAY_SIZE(hellos)), line = sizeof(PROXY_LINE) - 1;
+
+	if (b->settings.proxy_from && !fake_chance(3))
+		fake_first(client, hellos[i].first, hellos[i].size, line);
+	else
+		fake_first(client, hellos[i].first + line, hellos[i].size - line, 0);
+	if (fake_chance(70))
+		fake_write(client, client->n_first);
+}
+
 static void accept_one(struct bench *b)
 {
 	struct fake_socket *client;
@@ -209,6 +331,8 @@ static void accept_one(struct bench *b)
 	    (!storm->shortages && splicer_active(&b->splicer) == N_SLOTS))
 		return;
 	client = bench_client(b, fake_random(BENCH_BACKENDS));
+	if (storm->prefaces)
+		begin_to_speak(b, client);
 	if (storm->deaths && fake_chance(3))
 		fake_rst(client);
 	bench_serve(b, client);
@@ -222,6 +346,8 @@ static void list_some(struct bench *b)
 	for (size_t i = 0; i < n; i++) {
 		service_unref(infos[i].service);
 		backend_unref(infos[i].backend);
+		service_unref(infos[i].via);
+		free(infos[i].sni);
 	}
 }
 
@@ -229,6 +355,22 @@ static void list_some(struct bench *b)
 static bool is_crowded(void)
 {
 	return seed % 2;
+}
+
+/* The first that waits, having tried nobody, would be served if there were a place. */
+static void check_queue(const struct bench *b, const struct service *service)
+{
+	const struct snapshot_service *s = snapshot_find(b->splicer.snapshot, service);
+	const struct service_queue *q = &service->queues[b->splicer.worker];
+	const struct connection *first = container_of(q->waiting.next, struct connection, waiting);
+
+	if (list_empty(&q->waiting) || first->n_tried > 0)
+		return;
+	assert_non_null(s);
+	for (size_t i = 0; i < s->n_backends; i++)
+		if (s->table->eligible[i] &&
+		    (s->backend_max[i] == 0 || s->backends[i]->in_use < s->backend_max[i]))
+			fail_msg("a connection waits, though backend %zu has room", i);
 }
 
 static void something_happens(struct bench *b)
@@ -256,6 +398,8 @@ static void something_happens(struct bench *b)
 	for (unsigned i = 0; storm == &crowds && i < BENCH_BACKENDS; i++)
 		assert_in_range(b->backends[i]->in_use, 0, b->backend_max[i]);
 	assert_in_range(b->service->n_queued, 0, b->settings.queue_length);
+	check_queue(b, b->service);
+	check_queue(b, b->target);
 }
 
 /* All peers read on and close; all connects are answered. */
@@ -265,7 +409,8 @@ static void weather_clears(struct bench *b)
 
 	fake.sockets_max = SIZE_MAX;
 	for (unsigned i = 0; i < BENCH_BACKENDS; i++)
-		b->eligible[i] = true;
+		*eligible(b, i) = true;
+	b->without_backends = false;
 	bench_publish(b, true);
 	for (nsec_t waited = 0; splicer_active(&b->splicer); waited += 50 * NSEC_PER_MSEC) {
 		for (size_t i = 0; (s = fake_socket_at(i)); i++) {
@@ -292,9 +437,9 @@ static void weather_clears(struct bench *b)
 static void check_reasons(const struct bench *b)
 {
 	for (unsigned i = 0; i < END_REASONS; i++)
-		if (bench_ended(b, i) && !(storm->may_end & MAY(i)))
-			fail_msg("%s: %u connections ended with \"%s\"", storm->name,
-				 (unsigned)bench_ended(b, i), end_reasons[i].name);
+		if ((bench_ended(b, i) || bench_target_ended(b, i)) && !(storm->may_end & MAY(i)))
+			fail_msg("%s: connections ended with \"%s\"", storm->name,
+				 end_reasons[i].name);
 	if (storm == &calm || storm == &times)
 		assert_int_equal(b->n_evidence, 0);
 }
@@ -323,6 +468,8 @@ static void run(uint64_t run_seed, uint64_t *ret_ended)
 	fake.random = run_seed;
 	fake.on_connect = on_connect;
 	set_limits(b);
+	if (storm->prefaces)
+		begin_prefaces(b);
 	bench_publish(b, true);
 	for (unsigned i = 0; b->n_accepted < N_CONNECTIONS && i < 100 * N_CONNECTIONS; i++)
 		something_happens(b);
@@ -330,8 +477,9 @@ static void run(uint64_t run_seed, uint64_t *ret_ended)
 	check_reasons(b);
 	check_patience(b);
 	for (unsigned i = 0; i < END_REASONS; i++)
-		ret_ended[i] += bench_ended(b, i);
+		ret_ended[i] += bench_ended(b, i) + bench_target_ended(b, i);
 	bench_free(b);
+	end_prefaces();
 }
 
 static uint64_t number_from(const char *variable, uint64_t otherwise)
@@ -376,8 +524,10 @@ static int tell_seed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		STORM(calm),  STORM(deaths),	STORM(bad_backends), STORM(shortages),
-		STORM(times), STORM(operators), STORM(crowds),	     STORM(everything),
+		STORM(calm),	   STORM(deaths),   STORM(bad_backends),
+		STORM(shortages),  STORM(times),    STORM(operators),
+		STORM(crowds),	   STORM(prefaces), STORM(crowded_prefaces),
+		STORM(everything),
 	};
 
 	cmocka_set_test_filter(getenv("LB4_STORM"));
