@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "queue.h"
 #include "connecting.h"
+#include "pool_table.h"
 #include "relay.h"
 
 static struct service_queue *queue_of(const struct splicer *s, const struct service *service)
@@ -14,21 +15,36 @@ static struct connection *first_of(const struct service_queue *q)
 				       : container_of(q->waiting.next, struct connection, waiting);
 }
 
-/* The worker whose first connection waits longest; n_workers: nobody waits. */
-static unsigned longest_waiting(const struct service *service)
+/* When the first of a worker began to wait; those of several workers come in one order. */
+struct turn {
+	nsec_t since;
+	unsigned worker;
+};
+
+static bool comes_before(struct turn a, struct turn b)
 {
-	unsigned longest = service->n_workers;
-	nsec_t since = NSEC_NEVER;
+	return a.since != b.since ? a.since < b.since : a.worker < b.worker;
+}
+
+/* The worker whose turn comes first, of those after `*after` (NULL: of all); n_workers: none. */
+static unsigned next_turn(const struct service *service, const struct turn *after)
+{
+	struct turn next = {NSEC_NEVER, service->n_workers};
 
 	for (unsigned i = 0; i < service->n_workers; i++) {
-		nsec_t its = atomic_load(&service->queues[i].since);
+		struct turn its = {atomic_load(&service->queues[i].since), i};
 
-		if (its >= since)
+		if (its.since == NSEC_NEVER || (after && !comes_before(*after, its)))
 			continue;
-		since = its;
-		longest = i;
+		if (comes_before(its, next))
+			next = its;
 	}
-	return longest;
+	return next.worker;
+}
+
+static unsigned longest_waiting(const struct service *service)
+{
+	return next_turn(service, NULL);
 }
 
 static void tell_since(struct service_queue *q)
@@ -68,8 +84,8 @@ void queue_leave(struct connection *c)
 		queue_on_room(c->splicer, c->service);
 }
 
-/* Serves from the front, until there is no room. */
-static void serve(struct splicer *s, struct service_queue *q)
+/* Serves from the front. False: there is no room; else others may find what these could not use. */
+static bool serve(struct splicer *s, struct service_queue *q)
 {
 	list_for_each_safe(node, &q->waiting) {
 		struct connection *c = container_of(node, struct connection, waiting);
@@ -82,7 +98,7 @@ static void serve(struct splicer *s, struct service_queue *q)
 		if (member == MAGLEV_NONE && is_full) {
 			/* Who has tried some in vain may find less than those behind it. */
 			if (c->n_tried == 0)
-				return;
+				return false;
 			continue;
 		}
 		unlink_waiting(c);
@@ -92,29 +108,46 @@ static void serve(struct splicer *s, struct service_queue *q)
 		else
 			connecting_to(c, service, member);
 	}
+	return true;
+}
+
+/*
+ * Those that stay have had their chance, and the bell goes on to those whose turn is after theirs,
+ * never back: it would go round for ever between workers that have no use for a place.
+ */
+static void serve_and_pass_on(struct splicer *s, struct service_queue *q)
+{
+	struct service *service =
+		service_ref(q->service); /* may be gone with the last that waits */
+	const struct turn ours = {atomic_load(&q->since), s->worker};
+	unsigned next = service->n_workers;
+
+	if (serve(s, q))
+		next = next_turn(service, list_empty(&q->waiting) ? NULL : &ours);
+	if (next < service->n_workers && next != s->worker)
+		s->events->on_room(s, next);
+	service_unref(service);
 }
 
 /*
  * Only from here are connections taken off a queue one after the other; what their ends set off
- * comes back here and is left to the loop that runs.
+ * comes back here, and is left to the loop that runs: it may be of another queue, or of one who
+ * began to wait behind those that were served.
  */
 static void run(struct splicer *s, struct service_queue *q)
 {
-	struct service *service = q->service;
-	unsigned next;
-
-	if (s->serving)
+	if (s->serving) {
+		s->serve_again = true;
 		return;
-	s->serving = true;
-	service_ref(service); /* may be gone with the last that waits */
-	serve(s, q);
-	s->serving = false;
-	if (list_empty(&q->waiting)) {
-		next = longest_waiting(service);
-		if (next < service->n_workers && next != s->worker)
-			s->events->on_room(s, next);
 	}
-	service_unref(service);
+	s->serving = true;
+	serve_and_pass_on(s, q);
+	while (s->serve_again) {
+		s->serve_again = false;
+		list_for_each_safe(node, &s->queues)
+			serve_and_pass_on(s, container_of(node, struct service_queue, node));
+	}
+	s->serving = false;
 }
 
 void queue_on_room(struct splicer *s, struct service *service)
@@ -136,6 +169,19 @@ void queue_run(struct splicer *s)
 		run(s, container_of(node, struct service_queue, node));
 }
 
+/* Somebody might be served, though perhaps not who waits longest. */
+static bool has_room(const struct snapshot_service *service)
+{
+	for (size_t i = 0; i < service->n_backends; i++) {
+		uint32_t most = service->backend_max ? service->backend_max[i] : 0;
+
+		if (service->table->eligible[i] &&
+		    (!most || atomic_load(&service->backends[i]->in_use) < most))
+			return true;
+	}
+	return false;
+}
+
 static bool take_place(struct service *service, uint32_t length)
 {
 	uint32_t seen = atomic_load(&service->n_queued);
@@ -151,6 +197,7 @@ void queue_wait(struct connection *c, const struct snapshot_service *service)
 {
 	struct splicer *s = c->splicer;
 	struct service_queue *q = queue_of(s, c->service);
+	unsigned next;
 
 	if (!take_place(c->service, service->settings.queue_length)) {
 		connection_end(c, END_QUEUE_FULL);
@@ -166,7 +213,13 @@ void queue_wait(struct connection *c, const struct snapshot_service *service)
 	timeouts_waiting(&c->timeouts, nsec_add(s->now, service->settings.queue_timeout));
 	connection_arm(c);
 	relay_watch(c, CLIENT); /* who goes away waits no more */
-	/* A place may have been left between the look for one and the word that somebody waits. */
-	if (longest_waiting(c->service) == s->worker)
+	/*
+	 * A place may have been left between the look for one and the word that somebody waits; or
+	 * those who wait longer have no use for it, and will pass it on.
+	 */
+	next = longest_waiting(c->service);
+	if (next == s->worker)
 		run(s, q);
+	else if (next < c->service->n_workers && has_room(service))
+		s->events->on_room(s, next);
 }

@@ -5,8 +5,8 @@
  * a place gives it to the worker whose first waits longest, by ringing its bell when that is another.
  *
  * No place is left with somebody waiting: who begins to wait says so and then looks once more, who
- * leaves a place looks for waiters after that, and whoever is rung for and has nobody left to serve
- * passes the bell on.
+ * leaves a place looks for waiters after that, and whoever is rung for and has nobody left who could
+ * use a place passes the bell on.
  */
 #pragma once
 

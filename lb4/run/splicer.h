@@ -53,7 +53,8 @@ struct splicer {
 	struct chooser chooser;
 	uint64_t n_sources;  /* source addresses taken in turn */
 	struct list queues;  /* of services, in which connections of this worker wait */
-	bool serving;	     /* they are being served */
+	bool serving;	     /* they are being served … */
+	bool serve_again;    /* … and something has happened meanwhile */
 	struct list starved; /* connections that found all receive buffers in use */
 	/* See parked.h. */
 	struct parking *parking; /* borrowed from the worker; NULL: every connection stays awake */

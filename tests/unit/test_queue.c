@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Full backends: others are tried, then connections wait in the order they came. */
+#include <errno.h>
+
 #include "queue.h"
 
 #include "bench.h"
@@ -199,6 +201,63 @@ static void another_worker_is_rung_for(void **state)
 	b->service->n_queued--;
 }
 
+/* Who has tried a backend in vain has no use for its place, and keeps nobody else from it. */
+static void a_place_is_passed_on_by_those_who_cannot_use_it(void **state)
+{
+	struct bench *b = *state;
+	struct service_queue *other = &b->service->queues[OTHER_WORKER];
+	struct fake_socket *full, *waiting;
+
+	b->backend_max[0] = 2;
+	bench_publish(b, true);
+	full = bench_accept(b, 0);
+	bench_accept(b, 1);
+	b->outcome[0] = -ECONNREFUSED;
+	waiting = bench_accept(b, 0);
+	assert_int_equal(queued(b), 1);
+	assert_int_equal(bench_connection(b, waiting)->n_tried, 1);
+	/* Another worker's, which came later. */
+	other->since = b->splicer.now + 1;
+	b->service->n_queued++;
+	b->n_rung = 0;
+	finish(b, full);
+	assert_false(is_served(waiting) && waiting->partner->connected);
+	assert_int_equal(b->n_rung, 1);
+	/* Nor is it passed back to those who came before, and had their chance. */
+	other->since = b->splicer.now - NSEC_PER_SEC;
+	b->n_rung = 0;
+	queue_run(&b->splicer);
+	assert_int_equal(b->n_rung, 0);
+	other->since = NSEC_NEVER;
+	b->service->n_queued--;
+}
+
+/* Nobody leaves a place then: it was there all the time, and the first to wait had no use for it. */
+static void a_newcomer_has_the_others_look(void **state)
+{
+	struct bench *b = *state;
+	struct service_queue *other = &b->service->queues[OTHER_WORKER];
+	struct fake_socket *full = bench_accept(b, 1), *waiting;
+
+	other->since = b->splicer.now - 1;
+	b->service->n_queued++;
+	waiting = bench_accept(b, 0);
+	assert_false(is_served(waiting));
+	assert_int_equal(b->n_rung, 1);
+	/* Its first could not use the place, and it rings. */
+	queue_run(&b->splicer);
+	bench_settle(b);
+	assert_true(is_served(waiting));
+	assert_int_equal(bench_backend(waiting->partner), 0);
+	b->n_rung = 0;
+	waiting = bench_accept(b, 0); /* there is no place now */
+	assert_int_equal(b->n_rung, 0);
+	other->since = NSEC_NEVER;
+	b->service->n_queued--;
+	finish(b, full);
+	assert_true(is_served(waiting));
+}
+
 static void lines_of_refusals_are_limited(void **state)
 {
 	struct refusal_lines l = {};
@@ -236,6 +295,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(without_anybody_eligible_nobody_waits, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(another_worker_is_rung_for, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_place_is_passed_on_by_those_who_cannot_use_it,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(a_newcomer_has_the_others_look, setup, teardown),
 		cmocka_unit_test(lines_of_refusals_are_limited),
 	};
 
