@@ -363,6 +363,7 @@ static bool may_move(const struct connection *c)
 static void lose(struct connection *c)
 {
 	c->state = CONNECTION_LOST;
+	c->direction[SERVER].starved = false; /* nothing is begun on its socket any more */
 	connection_stays_awake(c);
 }
 

@@ -55,6 +55,8 @@ bool held_take(struct connection *c, unsigned direction, const struct ring_compl
 	}
 	if (result == 0)
 		relay_eof(c, direction);
+	else if (c->state == CONNECTION_LOST && direction == SERVER)
+		; /* its end is waited for: a backend that says nothing would never let go of it */
 	else if (result == -ENOBUFS && !ring_has_buffers(c->splicer->ring))
 		starve(c, direction);
 	else if (result == -ENOBUFS || result == -EINTR || result == -EAGAIN)

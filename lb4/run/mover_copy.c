@@ -42,7 +42,9 @@ static void copy_sent(struct connection *c, unsigned direction,
 {
 	struct direction *d = &c->direction[direction];
 
-	if (completion->result == -EINTR || completion->result == -EAGAIN) {
+	/* To a lost backend nothing more is sent: it may never take it. */
+	if (c->state != CONNECTION_LOST &&
+	    (completion->result == -EINTR || completion->result == -EAGAIN)) {
 		send_held(c, direction);
 		return;
 	}
@@ -54,7 +56,8 @@ static void copy_sent(struct connection *c, unsigned direction,
 	relay_passed(c, direction, (size_t)completion->result);
 	if (d->sent < d->size) {
 		/* Cut short: the next send goes on, or learns why. */
-		send_held(c, direction);
+		if (c->state != CONNECTION_LOST)
+			send_held(c, direction);
 		return;
 	}
 	held_release(c, direction);

@@ -151,6 +151,80 @@ static void while_waiting_for_operations(void **state)
 	expect_second_chance(b, client);
 }
 
+/* Operations on its socket that a cancel came too late for are not begun again. */
+static void passing_errors_hold_nobody_back(void **state)
+{
+	static const struct {
+		enum fake_kind kind;
+		int error;
+	} cases[] = {
+		{FAKE_RECEIVE, -ENOBUFS}, {FAKE_RECEIVE, -EINTR}, {FAKE_RECEIVE, -EAGAIN},
+		{FAKE_SEND, -EINTR},	  {FAKE_SEND, -EAGAIN},
+	};
+	struct bench *b = *state;
+
+	fake.race = FAKE_CANCEL_LOSES;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct fake_socket *client = bench_accept(b, 0), *server = client->partner;
+
+		fake_set_room(server, 0); /* and says nothing: no operation ends by itself */
+		fake_write(client, 500);
+		bench_settle(b);
+		server->inject[cases[i].kind] = cases[i].error;
+		splicer_leave_backend(&b->splicer, b->backends[0], END_BACKEND_DOWN);
+		bench_settle(b);
+		assert_int_equal(bench_backend(client->partner), 1);
+		assert_int_equal(client->partner->accepted, 500);
+		fake_fin(client);
+		fake_fin(client->partner);
+		bench_settle(b);
+		bench_expect_end(b, client, END_DONE);
+	}
+}
+
+/* It waits for a buffer to receive into, which is not for a lost backend's last words. */
+static void starving_holds_nobody_back(void **state)
+{
+	struct bench *b = *state;
+	struct fake_socket *client = bench_accept(b, 0), *server = client->partner;
+	uint32_t all = fake.n_buffers;
+
+	fake_set_room(server, 0);
+	fake_write(client, 500);
+	bench_settle(b);
+	fake.n_buffers = fake.n_out;
+	bench_step(b);
+	assert_true(bench_connection(b, client)->direction[SERVER].starved);
+	fake.n_buffers = all;
+	splicer_leave_backend(&b->splicer, b->backends[0], END_BACKEND_DOWN);
+	splicer_expire(&b->splicer); /* as in the round that carries out the order */
+	bench_settle(b);
+	assert_int_equal(bench_backend(client->partner), 1);
+	assert_int_equal(client->partner->accepted, 500);
+	fake_fin(client);
+	fake_fin(client->partner);
+	bench_settle(b);
+	bench_expect_end(b, client, END_DONE);
+}
+
+/* What it took of a send shows that it was there: it cannot be left, and is not sent the rest. */
+static void a_part_of_a_send_ends_it(void **state)
+{
+	struct bench *b = *state;
+	struct fake_socket *client = bench_accept(b, 0), *server = client->partner;
+
+	fake.race = FAKE_CANCEL_LOSES;
+	fake_set_room(server, 0);
+	fake_write(client, 500);
+	bench_settle(b);
+	fake_set_room(server, 200);
+	splicer_leave_backend(&b->splicer, b->backends[0], END_BACKEND_DOWN);
+	assert_int_equal(bench_connection(b, client)->state, CONNECTION_LOST);
+	bench_settle(b);
+	bench_expect_end(b, client, END_BACKEND_DOWN);
+	assert_int_equal(server->accepted, 200);
+}
+
 static void with_the_clients_end(void **state)
 {
 	struct bench *b = *state;
@@ -357,6 +431,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(with_bytes_partly_taken, setup, teardown),
 		cmocka_unit_test_setup_teardown(with_bytes_taken_after_all, setup, teardown),
 		cmocka_unit_test_setup_teardown(while_waiting_for_operations, setup, teardown),
+		cmocka_unit_test_setup_teardown(passing_errors_hold_nobody_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(starving_holds_nobody_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_part_of_a_send_ends_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(with_the_clients_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(while_connecting_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(fin_while_connecting_again, setup, teardown),
