@@ -79,8 +79,9 @@ enum end_reason admission_check(const struct snapshot_service *s, const struct a
 		return reason;
 	reason = check_service(s, now);
 	if (reason != END_NONE) {
-		source_table_undo(s->service->sources, &held.source,
-				  s->settings.limits.source_rate);
+		if (held.source.tracked)
+			source_table_undo(s->service->sources, &held.source,
+					  s->settings.limits.source_rate);
 		return reason;
 	}
 	service_ref(s->service);
@@ -93,7 +94,9 @@ void admission_release(struct admission *a)
 	if (!a->service)
 		return;
 	atomic_fetch_sub_explicit(&a->service->in_use, 1, memory_order_relaxed);
-	source_table_release(a->service->sources, &a->source);
+	/* Else main may be about to make the table, for a snapshot to come. */
+	if (a->source.tracked)
+		source_table_release(a->service->sources, &a->source);
 	service_unref(a->service);
 	*a = (struct admission){};
 }
