@@ -101,6 +101,27 @@ static int write_all(int fd, const char *text, size_t size)
 	return 0;
 }
 
+/*
+ * Without privileges, as under the unit, nobody can give a file away. Then the file becomes lb4's
+ * where no one else notices: root needs no permission, and its group stays, unless that has the
+ * rights of everybody anyway.
+ */
+static int give_owner(int fd, const struct stat *like)
+{
+	unsigned group = like->st_mode >> 3 & 7, others = like->st_mode & 7;
+	bool ours = like->st_uid == geteuid();
+
+	if (ours && like->st_gid == getegid())
+		return 0;
+	if (fchown(fd, like->st_uid, like->st_gid) == 0)
+		return 0;
+	if (errno != EPERM || !(ours || like->st_uid == 0))
+		return -errno;
+	if (fchown(fd, (uid_t)-1, like->st_gid) == 0 || group == others)
+		return 0;
+	return -EPERM;
+}
+
 /* The new file beside the old one; it is given owner and mode before it is given its text. */
 static int fill(int fd, const struct stat *like, const char *text, size_t size,
 		const char **ret_step)
@@ -108,9 +129,9 @@ static int fill(int fd, const struct stat *like, const char *text, size_t size,
 	int r;
 
 	*ret_step = "give the new file its owner";
-	if ((like->st_uid != geteuid() || like->st_gid != getegid()) &&
-	    fchown(fd, like->st_uid, like->st_gid) < 0)
-		return -errno;
+	r = give_owner(fd, like);
+	if (r < 0)
+		return r;
 	*ret_step = "give the new file its mode";
 	if (fchmod(fd, like->st_mode & 07777) < 0)
 		return -errno;

@@ -2,12 +2,14 @@
 /* The configuration file replaced: as a whole, or not at all. */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -85,6 +87,55 @@ static void keeps_mode_and_link(void **state)
 	assert_int_equal(after.st_gid, before.st_gid);
 }
 
+/* Who is not root replaces a file of `uid` and `gid`, in a directory of its group's, as the unit. */
+static int replace_as_user(uid_t uid, gid_t gid, mode_t mode, struct stat *ret)
+{
+	const char *step;
+	int status;
+	pid_t child;
+
+	put(at.file, OLD);
+	assert_int_equal(chown(at.directory, 0, 34), 0);
+	assert_int_equal(chmod(at.directory, 0775), 0);
+	assert_int_equal(chown(at.file, uid, gid), 0);
+	assert_int_equal(chmod(at.file, mode), 0);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		if (setgroups(0, NULL) < 0 || setgid(34) < 0 || setuid(12) < 0)
+			_exit(255);
+		_exit(-replace(at.file, &step));
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(stat(at.file, ret), 0);
+	return -WEXITSTATUS(status);
+}
+
+static void without_privileges(void **state)
+{
+	struct stat after;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	/* As tmpfiles.d has it. */
+	assert_int_equal(replace_as_user(0, 34, 0664, &after), 0);
+	assert_holds(NEW);
+	assert_int_equal(after.st_uid, 12);
+	assert_int_equal(after.st_gid, 34);
+	assert_int_equal(after.st_mode & 07777, 0664);
+	/* As root writes one: its group has the rights of everybody. */
+	assert_int_equal(replace_as_user(0, 0, 0644, &after), 0);
+	assert_holds(NEW);
+	assert_int_equal(after.st_mode & 07777, 0644);
+	/* A group that would lose something, and an owner who would. */
+	assert_int_equal(replace_as_user(0, 56, 0664, &after), -EPERM);
+	assert_int_equal(replace_as_user(78, 34, 0664, &after), -EPERM);
+	assert_holds(OLD);
+	assert_int_equal(after.st_uid, 78);
+}
+
 static void leaves_an_edit_alone(void **state)
 {
 	const char *step;
@@ -150,11 +201,9 @@ static void a_directory_is_no_file(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		FILE_TEST(keeps_mode_and_link),
-		FILE_TEST(leaves_an_edit_alone),
-		FILE_TEST(a_failed_write_changes_nothing),
-		FILE_TEST(a_remnant_is_no_obstacle),
-		FILE_TEST(a_directory_is_no_file),
+		FILE_TEST(keeps_mode_and_link),	     FILE_TEST(without_privileges),
+		FILE_TEST(leaves_an_edit_alone),     FILE_TEST(a_failed_write_changes_nothing),
+		FILE_TEST(a_remnant_is_no_obstacle), FILE_TEST(a_directory_is_no_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
