@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "access.h"
 #include "cleanup.h"
 #include "control_handlers.h"
 #include "control_json.h"
@@ -102,11 +103,12 @@ static bool choose_local(const struct live_service *front, const struct live_ser
 		return true;
 	}
 	if (!assumed) {
-		control_refuse(
-			400,
-			"the service has no listen address of its own, and the choice "
-			"depends on the one the client connects to",
-			"name the service whose tls_routes lead here, or give local=", ret_refusal);
+		control_refuse(400,
+			       "the service has no listen address of its own, and the choice "
+			       "depends on the one the client connects to",
+			       "name the service whose tls_routes lead here, or give the address: "
+			       "local=ADDRESS:PORT (lbctl explain --local)",
+			       ret_refusal);
 		return false;
 	}
 	if ((address_is_wildcard(assumed) && !irrelevant)) {
@@ -195,11 +197,12 @@ static json_t *show_candidate(const struct live_service *s, const struct daemon_
 }
 
 /* Of a service that hashes: null otherwise. */
-static void put_slot(json_t **o, const struct live_service *s, const struct daemon_explanation *e)
+static void put_slot(json_t **o, const struct live_service *s, const struct daemon_explanation *e,
+		     bool refused)
 {
 	const struct pool_member *owner = member_at(s, e->owner);
 	bool hashes = e->balance == BALANCE_MAGLEV;
-	bool moved = owner && (e->n_candidates == 0 || e->candidates[0] != e->owner);
+	bool moved = owner && !refused && (e->n_candidates == 0 || e->candidates[0] != e->owner);
 	json_t *why = json_null();
 	char hash[32], buffer[CONTROL_TEXT_MAX];
 
@@ -238,7 +241,8 @@ static bool is_certain(const struct live_service *s, const struct daemon_explana
 	return e->balance == BALANCE_ROUND_ROBIN;
 }
 
-static void put_choice(json_t **o, const struct live_service *s, const struct daemon_explanation *e)
+static void put_choice(json_t **o, const struct live_service *s, const struct daemon_explanation *e,
+		       bool refused)
 {
 	json_t *candidates = json_array(), *next = json_array();
 	const struct pool_member *chosen = NULL;
@@ -253,10 +257,25 @@ static void put_choice(json_t **o, const struct live_service *s, const struct da
 
 		control_append(&next, control_text(m ? m->name : NULL));
 	}
-	put_slot(o, s, e);
+	put_slot(o, s, e, refused);
 	control_put(o, "backend", control_text(chosen ? chosen->name : NULL));
 	control_put(o, "next", next);
 	control_put(o, "candidates", candidates);
+}
+
+/* Whether a service on the client's way keeps it out, which is told. */
+static bool is_refused(const struct live_service *front, const struct live_service *s,
+		       const struct address *client, json_t **notes)
+{
+	const struct live_service *who = access_admits(front->access, client) ? s : front;
+	char note[CONTROL_TEXT_MAX];
+
+	if (access_admits(who->access, client))
+		return false;
+	snprintf(note, sizeof(note), "allow and deny of service %s keep the client's address out",
+		 who->service->name);
+	control_append(notes, control_text(note));
+	return true;
 }
 
 void control_get_explain(void *context, const struct http_request *q, struct http_response *ret)
@@ -267,6 +286,7 @@ void control_get_explain(void *context, const struct http_request *q, struct htt
 	const char *local_text = http_request_value(q, "local");
 	struct daemon_explanation e;
 	struct address client, local;
+	bool refused;
 	json_t *o;
 	int r;
 
@@ -284,14 +304,18 @@ void control_get_explain(void *context, const struct http_request *q, struct htt
 		control_refuse_errno(r, NULL, NULL, ret);
 		return;
 	}
+	refused = is_refused(front, s, &client, &notes);
 	o = json_object();
 	control_put(&o, "service", json_string(s->service->name));
 	control_put(&o, "via", control_text(s != front ? front->service->name : NULL));
 	control_put(&o, "client", control_address(&client));
 	control_put(&o, "local", control_address(&local));
 	control_put(&o, "local_assumed", json_boolean(!local_text));
+	control_put(&o, "refused", control_text(refused ? end_reasons[END_DENIED].name : NULL));
 	control_put(&o, "balance", json_string(balance_kind_name(e.balance)));
-	put_choice(&o, s, &e);
+	if (refused)
+		e.n_candidates = e.n_next = 0;
+	put_choice(&o, s, &e, refused);
 	control_put(&o, "notes", take_ptr(notes));
 	control_answer(o, ret);
 }

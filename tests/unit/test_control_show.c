@@ -6,8 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "access.h"
 #include "cleanup.h"
 #include "control_fixture.h"
+#include "prefix_list.h"
 #include "text.h"
 
 #include "test.h"
@@ -438,6 +440,52 @@ static void explains_without_listen(void **state)
 	assert_string_equal(text(c, "backend"), "redis1");
 }
 
+/* Who may not connect gets no backend, whichever service on its way says so. */
+static void explains_refusals(void **state)
+{
+	static const struct {
+		const char *denied, *query, *refused;
+	} cases[] = {
+		{"cache", "", NULL},
+		{"web", "", "denied"},
+		{"web", "&alpn=h2", "denied"},
+		{"cache", "&alpn=h2", "denied"},
+	};
+	struct fixture *f = *state;
+	struct prefix_list *deny = prefix_list_new(1);
+	const char *why;
+
+	assert_non_null(deny);
+	assert_int_equal(prefix_parse("198.51.100.0/24", &deny->items[0], &why), 0);
+	add_routes(&f->fake.daemon);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct live_service *s =
+			f->fake.daemon.services[strcmp(cases[i].denied, "web") ? 1 : 0];
+		_cleanup_(json_decrefp) json_t *a = NULL, *b = NULL;
+		char path[128];
+
+		assert_int_equal(access_new(NULL, deny, &s->access), 0);
+		snprintf(path, sizeof(path), "/v1/explain?service=web&client=198.51.100.7:7001%s",
+			 cases[i].query);
+		a = get(f, path);
+		snprintf(path, sizeof(path), "/v1/explain?service=web&client=203.0.113.7:7001%s",
+			 cases[i].query);
+		b = get(f, path);
+		assert_null_at(b, "refused");
+		assert_non_null(text(b, "backend"));
+		if (cases[i].refused) {
+			assert_string_equal(text(a, "refused"), cases[i].refused);
+			assert_null_at(a, "backend");
+			assert_int_equal(json_array_size(json_object_get(a, "candidates")), 0);
+		} else {
+			assert_null_at(a, "refused");
+		}
+		s->access = access_unref(s->access);
+	}
+	prefix_list_unref(deny);
+	tls_routes_unref(f->fake.daemon.services[0]->tls_routes);
+}
+
 static void explains_nobody(void **state)
 {
 	struct fixture *f = *state;
@@ -523,6 +571,7 @@ int main(void)
 		CONTROL_TEST(shows_routes),
 		CONTROL_TEST(explains_routes),
 		CONTROL_TEST(explains_without_listen),
+		CONTROL_TEST(explains_refusals),
 		CONTROL_TEST(explains_nobody),
 		CONTROL_TEST(shows_tables),
 		CONTROL_TEST(tables_outlive_changes),

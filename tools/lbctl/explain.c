@@ -56,7 +56,10 @@ int show_explain(struct lbctl *l)
 		return r;
 	printf("%s from %s to %s: ", text_at(a, "service"), text_at(a, "client"),
 	       text_at(a, "local"));
-	if (given_at(a, "backend"))
+	if (given_at(a, "refused"))
+		printf("%srefused (%s)%s\n", colour_begin(COLOUR_BAD, l->colours),
+		       text_at(a, "refused"), colour_end(COLOUR_BAD, l->colours));
+	else if (given_at(a, "backend"))
 		printf("backend %s\n", text_at(a, "backend"));
 	else if (json_array_size(json_object_get(a, "candidates")))
 		puts("who comes first below, or an equal one");
