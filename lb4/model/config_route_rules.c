@@ -62,6 +62,41 @@ static bool rule_names(struct reader *r)
 	return good;
 }
 
+/* What would be read and never be used, because another service's counts. */
+static bool refuse_idle(struct reader *r, const struct reading *reading, const char *key,
+			const char *why, const char *hint)
+{
+	const struct given *given = find_given(reading, key);
+
+	if (!given->key || !given->good)
+		return true;
+	faults_add(r->faults, given->key->line, given->key->column, "%s: %s", key, why);
+	faults_hint(r->faults, "%s", hint);
+	return false;
+}
+
+/* Proxies are met where they connect, backends by the service that has them. */
+static bool rule_where(struct reader *r, const struct reading *reading, bool listens,
+		       bool has_backends)
+{
+	const struct service_config *service = reading->target;
+	bool good = true;
+
+	if (!listens && service->settings.proxy_from)
+		good &= refuse_idle(r, reading, "proxy_in",
+				    "no proxy connects to a service without listen",
+				    "move it to the service whose tls_routes lead here");
+	if (!has_backends && service->settings.proxy_out != PROXY_NONE)
+		good &= refuse_idle(r, reading, "proxy_out",
+				    "the service has no backends that would get a header",
+				    "move it to the services that its tls_routes lead to");
+	if (!has_backends && service->settings.source_addresses)
+		good &= refuse_idle(r, reading, "source_address",
+				    "the service has no backends to connect to",
+				    "move it to the services that its tls_routes lead to");
+	return good;
+}
+
 bool rule_tls_routes(struct reader *r, const struct reading *reading)
 {
 	const struct service_config *service = reading->target;
@@ -79,6 +114,8 @@ bool rule_tls_routes(struct reader *r, const struct reading *reading)
 		faults_hint(r->faults, "add tls_routes, or remove hello");
 		good = false;
 	}
+	if (!open)
+		good &= rule_where(r, reading, !mark->needs_listen, backends->key);
 	if (backends->key || open)
 		return good;
 	if (!routes->key)
