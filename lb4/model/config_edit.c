@@ -101,6 +101,7 @@ static void edit_service(struct editor *e, const struct yaml_node *services,
 	/* It only passes clients on; others' backends were never its. */
 	if (!b.mapping || b.mapping->kind != NODE_MAPPING) {
 		editor_stuck(e, service);
+		e->bare = wanted->name;
 		return;
 	}
 	edit_values(e, &b);
@@ -221,6 +222,10 @@ static int edit(const struct config *file, const struct wanted_service *wanted, 
 	yaml_tree_deinit(&tree);
 	if (no_memory)
 		return -ENOMEM;
+	if (e->bare)
+		return refuse(ret_error,
+			      "service %s has no backends in it, to which more could be added",
+			      e->bare);
 	if (e->stuck_line)
 		return refuse(ret_error, "line %u is written in a way that cannot be edited",
 			      e->stuck_line);

@@ -13,6 +13,7 @@ struct editor {
 	struct text_edits edits;
 	const char *newline; /* as the file has it */
 	unsigned stuck_line; /* something stands there that is not understood; 0: nowhere */
+	const char *bare;    /* a service without a mapping of backends to edit; or NULL */
 	size_t n_backends;
 };
 

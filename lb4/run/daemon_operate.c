@@ -130,7 +130,8 @@ int daemon_remove_backend(struct daemon *d, const char *service, const char *nam
 
 	if (r < 0)
 		return r;
-	if (s->n_backends == 1)
+	/* Without any, clients that no route matches are reset, as the file may have it, too. */
+	if (s->n_backends == 1 && !s->tls_routes)
 		return daemon_refuse(ret_error, -EINVAL,
 				     "%s is the last backend of service %s; disable it instead",
 				     name, service);

@@ -146,6 +146,13 @@ check_matches "services shows routes" "$(lbctl services front)" '2  shop.test, \
 check_equal "accepted is routed and ended and active" \
 	"$(lbctl --json services front | jq '.services[0] | .accepted == .routed + .active + ([.ended[]] | add)')" true
 
+# A service that only routes may be given backends, and lose the last of them again. Its file has
+# no place for them.
+lbctl add strict own "10.4.1.2:$TLS" >/dev/null
+check_matches "save names the service that has none" "$(lbctl save --dry-run 2>&1 || true)" "service strict has no backends"
+lbctl remove strict own >/dev/null
+check_equal "nothing differs from the file" "$(lbctl --json status | jq .drift)" 0
+
 # A reload while a client is being waited for: its service is gone, or its routes are.
 spawn_lab held.txt talk --within 10s "$VIP:447" "send=$TRUNCATED" reset &
 PIDS+=($!)
