@@ -16,6 +16,7 @@ const char *connection_state_name(const struct connection *c)
 	case CONNECTION_PREFACE:
 		return "preface";
 	case CONNECTION_CONNECTING:
+		return c->queued ? "queued" : "connecting";
 	case CONNECTION_LOST:
 		return "connecting";
 	case CONNECTION_ESTABLISHED:

@@ -198,8 +198,8 @@ struct live_backend *live_service_find_backend(const struct live_service *s, con
 
 /* A connection as a worker told it. */
 struct connection_info {
-	uint64_t id;		 /* unique in this process */
-	const char *state;	 /* "connecting", "established", "half-closed", "ending" */
+	uint64_t id;	   /* unique in this process */
+	const char *state; /* "queued", "connecting", "established", "half-closed", "ending" */
 	struct service *service; /* referenced */
 	struct backend *backend; /* referenced, or NULL while none is chosen */
 	struct service *via;	 /* referenced: the service whose route led here; or NULL */

@@ -47,7 +47,7 @@ service rate $VIP 8003 "x=10.4.1.2:$E" "limits: {rate: 5}"
 service source "$VIP [$VIP6]:8004" 8004 "x=10.4.1.2:$E" "limits: {source: {connections: 3, ipv4: 31}}"
 service pace $VIP 8005 "x=10.4.1.2:$E" "limits: {source: {rate: 3}}"
 BEFORE=$CONFIG CONFIG=
-service backend $VIP 8006 "x=10.4.1.2:$E y=10.4.2.2:$E" "queue: {length: 2, timeout: 1s}"
+service backend $VIP 8006 "x=10.4.1.2:$E y=10.4.2.2:$E" "queue: {length: 2, timeout: 2s}"
 CONFIG=$BEFORE${CONFIG//weight: 1/weight: 1, max_connections: 2}
 service free $VIP 8007 "x=10.4.1.2:$E"
 start_lb4
@@ -60,6 +60,8 @@ check "a longer denied one as well" refused $VIP:8001 10.4.0.10
 check "its neighbours outside are served" served $VIP:8001 10.4.0.7
 check "IPv6 has rules of its own" refused "[$VIP6]:8001" fd04::2
 check_equal "counted as denied" "$(count access denied)" 3
+check_matches "explain says so" "$(lbctl explain access 10.4.0.11:1000)" 'refused \(denied\)'
+check_matches "and who is served" "$(lbctl explain access 10.4.0.7:1000 --local $VIP:8001)" 'backend x'
 check_within 3 "and logged" has_line denied
 
 # Connections of the service, over both workers.
@@ -136,12 +138,15 @@ start=$(now_ms)
 spawn_lab waits.json stall --to $VIP:8006 --count 2 idle &
 WAITS=$!
 check_within 3 "two wait" is_held backend queued 2
+check_equal "and are told from those that connect" \
+	"$(lbctl --json connections backend | jq '[.connections[] | select(.state == "queued")] | length')" 2
+check_equal "backends that are full say so" "$(lbctl backends backend | grep -c 'full: max_connections 2')" 2
 check "the next is refused" refused $VIP:8006
 check_equal "counted" "$(count backend queue-full)" 1
 check_within 3 "and logged" has_line queue-full
 timed_out() { (($(count backend queue-timeout) == 2)); }
-check_within 3 "those that wait are refused after a second" timed_out
-check_number "not before, ms" $(($(now_ms) - start)) '>=' 1000
+check_within 5 "those that wait are refused after two seconds" timed_out
+check_number "not before, ms" $(($(now_ms) - start)) '>=' 2000
 check_within 3 "and logged" has_line queue-timeout
 kill -TERM $WAITS
 finished $WAITS || true

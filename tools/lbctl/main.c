@@ -25,7 +25,7 @@ const struct option_info options[N_OPTIONS] = {
 	[OPTION_WAIT] = {"--wait", NULL, "wait until no connection is left"},
 	[OPTION_FORCE] = {"--force", NULL,
 			  "even when that removes most backends of a service, or services"},
-	[OPTION_LIMIT] = {"--limit", "N", "show at most N, up to 10000 (1000)"},
+	[OPTION_LIMIT] = {"--limit", "N", "show at most N (1000; of sources 20)"},
 	[OPTION_DRY_RUN] = {"--dry-run", NULL,
 			    "print what would change in the file, and write nothing"},
 	[OPTION_LOCAL] = {"--local", "ADDRESS:PORT", "the address the client connects to"},
@@ -135,7 +135,8 @@ static void print_option(size_t i)
 
 	snprintf(left, sizeof(left), "%s%s%s", options[i].name, options[i].value ? " " : "",
 		 options[i].value ? options[i].value : "");
-	printf("  %-21s  %s\n", left, options[i].what);
+	/* The ellipsis is three bytes wide and one column. */
+	printf("  %-*s  %s\n", strstr(left, "…") ? 23 : 21, left, options[i].what);
 }
 
 static void print_usage_line(const struct command *c, FILE *to)

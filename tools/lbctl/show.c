@@ -8,6 +8,7 @@
 #include "cleanup.h"
 #include "columns.h"
 #include "lbctl.h"
+#include "text.h"
 
 #define N(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -83,10 +84,22 @@ static void print_connections(const json_t *a)
 		       number_at(descriptors, "used"), number_at(descriptors, "limit"));
 }
 
+/* Against the ceiling as the file has it, in whole units of 1024. */
+static void print_memory(const json_t *a)
+{
+	uint64_t most = number_at(a, "max_memory");
+	char text[32];
+
+	if (most)
+		printf("%-13s%" PRIu64 "M of %s\n", "memory",
+		       (number_at(a, "memory") + (1 << 20) - 1) >> 20,
+		       text_print_size(most, text, sizeof(text)));
+}
+
 int show_status(struct lbctl *l)
 {
 	_cleanup_(json_decrefp) json_t *a = NULL;
-	char text[UNITS_TEXT_MAX], more[UNITS_TEXT_MAX];
+	char text[UNITS_TEXT_MAX];
 	int r = ask(l, "GET", strdup("/v1/status"), NULL, &a);
 
 	if (r != STATUS_DONE || l->options[OPTION_JSON])
@@ -100,9 +113,7 @@ int show_status(struct lbctl *l)
 		       number_at(a, "drift"));
 	putchar('\n');
 	print_connections(a);
-	if (number_at(a, "max_memory"))
-		printf("%-13s%s of %s\n", "memory", print_bytes(number_at(a, "memory"), text),
-		       print_bytes(number_at(a, "max_memory"), more));
+	print_memory(a);
 	print_up(l, "services", json_object_get(a, "services"));
 	print_up(l, "backends", json_object_get(a, "backends"));
 	print_brakes(l, json_object_get(a, "brake"));
@@ -254,7 +265,8 @@ static void print_service(const struct lbctl *l, const json_t *s)
 	const json_t *listen = json_object_get(s, "listen"), *address;
 	size_t i;
 
-	fputs("\nlisten:\n", stdout);
+	fputs(json_array_size(listen) ? "\nlisten:\n" : "\nlisten: reached by tls_routes\n",
+	      stdout);
 	json_array_foreach(listen, i, address)
 		printf("  %s\n", json_string_value(address));
 	print_routes(l, s);
@@ -264,8 +276,8 @@ static void print_service(const struct lbctl *l, const json_t *s)
 	print_members(json_object_get(s, "check"), 1);
 	puts("held:");
 	print_members(json_object_get(s, "held"), 1);
-	printf("  %-21s %" PRIu64 "\n", "spilled, ever", number_at(s, "spilled"));
-	printf("  %-21s %" PRIu64 "\n", "queued, ever", number_at(s, "queued"));
+	printf("  %-22s %" PRIu64 "\n", "spilled, ever", number_at(s, "spilled"));
+	printf("  %-22s %" PRIu64 "\n", "queued, ever", number_at(s, "queued"));
 	print_ended(json_object_get(s, "ended"));
 }
 
@@ -351,6 +363,11 @@ static void add_notes(struct columns *c, const json_t *b)
 	    strcmp(text_at(b, "check_address"), text_at(b, "address")) != 0)
 		n += (size_t)snprintf(notes + n, sizeof(notes) - n, "checked at %s; ",
 				      text_at(b, "check_address"));
+	if (number_at(b, "max_connections") && n < sizeof(notes) &&
+	    number_at(b, "in_use") >= number_at(b, "max_connections"))
+		n += (size_t)snprintf(notes + n, sizeof(notes) - n,
+				      "full: max_connections %" PRIu64 "; ",
+				      number_at(b, "max_connections"));
 	if (number_at(b, "held_for_ms") && n < sizeof(notes))
 		n += (size_t)snprintf(notes + n, sizeof(notes) - n, "held for %s; ",
 				      print_ms(number_at(b, "held_for_ms"), text));
@@ -493,6 +510,10 @@ int show_sources(struct lbctl *l)
 	if (r != STATUS_DONE || l->options[OPTION_JSON])
 		return r;
 	list = json_object_get(answer, "sources");
+	if (json_array_size(list) == 0)
+		fprintf(stderr,
+			"lbctl: no connection is counted for its source\n"
+			"  where a service has limits: {source: …}, those begun since are\n");
 	c = columns_new(columns, N(columns), l->colours);
 	json_array_foreach(list, i, o) {
 		columns_add(c, COLOUR_NONE, "%s", text_at(o, "source"));
