@@ -49,17 +49,17 @@ static void put_service(FILE *f, const char *name, unsigned port)
 	fprintf(f, "  %s:\n    listen: \":%u\"\n    table_size: %s\n", name, port,
 		one_of("251", "251", "251", "1021"));
 	fprintf(f, "    check: %s\n", one_of("tcp", "tcp", "tcp", "none"));
-	fprintf(f, "    max_eject: %s\n", one_of("50%", "50%", "0%", "100%"));
+	fprintf(f, "    max_eject: %s\n", one_of("50%", "0%", "0%", "100%"));
 	fprintf(f, "    fail: %s\n", one_of("open", "open", "closed"));
-	fprintf(f, "    on_down: %s\n", one_of("drain", "reset", "keep"));
-	fprintf(f, "    drain_timeout: %s\n", one_of("0", "10s"));
+	fprintf(f, "    on_down: %s\n", one_of("drain", "drain", "reset", "keep"));
+	fprintf(f, "    drain_timeout: %s\n", one_of("0", "10s", "10s"));
 	fprintf(f, "    hash: %s\n    backends:\n", one_of("connection", "connection", "source"));
 	for (unsigned i = 0; i < 6; i++) {
 		if (draw(4) == 0 && (i < 5 || n))
 			continue;
 		fprintf(f, "      b%u: {address: \"10.0.0.%u:%u\", weight: %s, backup: %s}\n", i,
 			draw(8) ? 1 : 2, i + 1, one_of("1", "1", "1", "2", "5", "0"),
-			one_of("false", "false", "false", "true"));
+			draw(8) ? "false" : "true");
 		n++;
 	}
 }
@@ -275,7 +275,7 @@ static void any_file_any_state(void **state)
 	(void)state;
 	print_message("seed %llu\n", (unsigned long long)seed);
 	random_state = seed;
-	for (int round = 0; round < 150; round++) {
+	for (int round = 0; round < 300; round++) {
 		_cleanup_(freep) char *first = random_file();
 		struct daemon d;
 
