@@ -18,7 +18,7 @@ start_lb4
 wait_all_up
 
 for port in 1001 1002 1003; do
-	spawn_lab $port.json stream --to "$VIP:$port" --count 30 --duration 6s &
+	spawn_lab $port.json stream --to "$VIP:$port" --count 30 --duration 8s &
 	STREAMS[port]=$!
 done
 declare -A HAD
