@@ -170,6 +170,8 @@ static int teardown(void **state)
 		backend_unref(stage->bench->backends[i]);
 	assert_int_equal(stage->bench->service->refs, 1);
 	service_unref(stage->bench->service);
+	assert_int_equal(stage->bench->target->refs, 1);
+	service_unref(stage->bench->target);
 	splicer_deinit(&stage->bench->splicer);
 	fake_close();
 	free(stage->bench);
