@@ -25,6 +25,7 @@ table "$DIR/before"
 
 backend_kill b2
 wait_until 4 "b2 is out" backend_is slots b2 '.eligible == false'
+wait_until 4 "b2 is out of the turns, too" backend_is turns b2 '.eligible == false'
 table "$DIR/without"
 # shellcheck disable=SC2046 # words are meant
 spawn_lab short.json short --to "$VIP:${PORT[id]}" $(from_all) --rate 300 --duration 9s &
