@@ -324,9 +324,9 @@ void ring_poll(struct ring *r, int fd, unsigned events, uint64_t token)
 	io_uring_prep_poll_add(next_entry(r, token), fd, events);
 }
 
-void ring_watch(struct ring *r, int fd, uint64_t token)
+void ring_watch(struct ring *r, int fd, unsigned events, uint64_t token)
 {
-	io_uring_prep_poll_multishot(next_entry(r, token), fd, 0);
+	io_uring_prep_poll_multishot(next_entry(r, token), fd, events);
 }
 
 void ring_cancel(struct ring *r, uint64_t token)

@@ -50,7 +50,8 @@ void ring_connect(struct ring *r, int fd, const struct sockaddr_storage *address
 /*
  * Receives up to `size` bytes (RING_BUFFER_SIZE at most) once, into a buffer of the ring that is taken when there are bytes, so that a silent
  * socket holds none. Result: bytes (> 0, with data), 0 at FIN, -errno. -ENOBUFS: a burst met too
- * few supplied buffers; the ring supplies more, receive again if ring_has_buffers().
+ * few supplied buffers; the ring supplies more, receive again if ring_has_buffers(). On a socket that
+ * is non-blocking it does not wait: -EAGAIN.
  */
 void ring_receive(struct ring *r, int fd, size_t size, uint64_t token);
 void ring_buffer_return(struct ring *r, uint16_t buffer);
@@ -68,17 +69,18 @@ bool ring_has_buffers(struct ring *r);
  */
 void ring_send(struct ring *r, int fd, const void *data, size_t size, uint64_t token);
 
-/* Completes once any of poll(2)'s `events` (POLLERR and POLLHUP always count) is there; result is
- * the event mask. */
+/*
+ * Completes once any of poll(2)'s `events` is there; POLLERR, POLLHUP and POLLRDHUP always count,
+ * so at once for a socket that has received FIN. Result is the event mask.
+ */
 void ring_poll(struct ring *r, int fd, unsigned events, uint64_t token);
 
 /*
- * Watches for a reset: completes, with `more`, each time the state of the socket changes, until
- * cancelled. What happened is for socket_error() to tell: the changes include FINs, and the one
- * that came before the watch. (A plain poll would complete at once for a socket that has received
- * FIN: io_uring adds POLLRDHUP to every mask.)
+ * Watches a socket: completes, with `more`, each time one of `events` comes about or the state
+ * changes (reset, FIN), until cancelled; what was there before is told once. With no events it
+ * watches for a reset: what happened is for socket_error() to tell.
  */
-void ring_watch(struct ring *r, int fd, uint64_t token);
+void ring_watch(struct ring *r, int fd, unsigned events, uint64_t token);
 
 /* Cancels whatever carries `token`; that operation then completes (its own result when it was
  * already under way). */

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -183,13 +184,27 @@ int socket_accept_pending(int fd)
 	return accepted < 0 ? -errno : accepted;
 }
 
-int socket_send(int fd, const void *data, size_t size)
+ssize_t socket_write(int fd, const void *data, size_t size)
 {
 	ssize_t n = send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 
+	return n < 0 ? -errno : n;
+}
+
+int socket_send(int fd, const void *data, size_t size)
+{
+	ssize_t n = socket_write(fd, data, size);
+
 	if (n < 0)
-		return -errno;
+		return (int)n;
 	return (size_t)n == size ? 0 : -EAGAIN;
+}
+
+void socket_set_nonblocking(int fd, bool nonblocking)
+{
+	int value = nonblocking;
+
+	ioctl(fd, FIONBIO, &value);
 }
 
 void socket_shutdown(int fd)

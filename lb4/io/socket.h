@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "address.h"
 #include "config.h"
@@ -57,6 +58,15 @@ int socket_accept_pending(int fd);
  * -EAGAIN when it did not take all of them.
  */
 int socket_send(int fd, const void *data, size_t size);
+
+/* Writes without blocking, perhaps only the first of the bytes: how many, or -errno (-EAGAIN). */
+ssize_t socket_write(int fd, const void *data, size_t size);
+
+/*
+ * Whether splice(2) may block on the socket. Operations of a ring that are begun on a non-blocking
+ * one fail with -EAGAIN instead of waiting; those under way wait on.
+ */
+void socket_set_nonblocking(int fd, bool nonblocking);
 
 /* Sends FIN once what is queued has been sent. Errors mean the socket is dead already. */
 void socket_shutdown(int fd);

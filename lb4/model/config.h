@@ -165,6 +165,8 @@ struct service_settings {
 	nsec_t keepalive_idle;	   /* 0: keepalive off; default 60s */
 	nsec_t keepalive_interval; /* default 10s */
 	unsigned keepalive_count;  /* default 6 */
+	/* Bytes without a pause after which they are spliced, not copied; 0: never; default 64K. */
+	uint32_t splice_after;
 	nsec_t user_timeout;	   /* TCP_USER_TIMEOUT; 0, the default: the kernel's patience */
 };
 
@@ -202,11 +204,15 @@ enum log_connections {
 	LOG_CONNECTIONS_ALL,
 };
 
+/* Of max_pipes: follows from the limit of descriptors. */
+#define MAX_PIPES_AUTO UINT32_MAX
+
 struct config {
 	char *socket_path;	  /* default /run/lb4/lb4.sock */
 	unsigned workers;	  /* 0: one per CPU of the affinity mask */
 	uint64_t seed;		  /* default 0x1b4: equal files give equal tables everywhere */
 	uint32_t max_connections; /* 0: as many as RLIMIT_NOFILE carries */
+	uint32_t max_pipes;	  /* of all workers together; default MAX_PIPES_AUTO */
 	uint64_t max_memory;	  /* bytes that clients may make lb4 hold; 0, the default: any */
 	nsec_t stop_timeout;	  /* what SIGTERM lets connections take to finish; default 30s */
 	enum log_level log_level;

@@ -47,6 +47,8 @@ struct service_counters {
 	_Atomic uint64_t turns;	   /* of round robin, taken by this worker */
 	_Atomic uint64_t bytes_in;
 	_Atomic uint64_t bytes_out;
+	_Atomic uint64_t bytes_spliced; /* of these, both ways: not copied */
+	_Atomic uint64_t relay_changes; /* from copying to splicing, and back */
 	_Atomic uint64_t ended[END_REASONS];
 } __attribute__((aligned(64)));
 

@@ -128,6 +128,7 @@ void connecting_to(struct connection *c, const struct snapshot_service *service,
 		return;
 	}
 	c->proxy_out = service->settings.proxy_out;
+	c->splice_after = service->settings.splice_after;
 	c->connecting = true;
 	c->timed_out = c->abandoned = false;
 	c->connect_started = s->now;

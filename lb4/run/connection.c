@@ -42,13 +42,13 @@ void connection_arm(struct connection *c)
 bool connection_server_is_busy(const struct connection *c)
 {
 	return c->connecting || c->direction[SERVER].receiving || c->direction[CLIENT].sending ||
-	       c->side[SERVER].watching;
+	       c->direction[CLIENT].watching_room || c->side[SERVER].watching;
 }
 
 static bool client_is_busy(const struct connection *c)
 {
 	return c->direction[CLIENT].receiving || c->direction[SERVER].sending ||
-	       c->side[CLIENT].watching;
+	       c->direction[SERVER].watching_room || c->side[CLIENT].watching;
 }
 
 void connection_leave_backend(struct connection *c)
@@ -73,6 +73,8 @@ static void cancel_operations(const struct connection *c)
 			ring_cancel(ring, connection_token(c, TOKEN_RECEIVE + i));
 		if (c->direction[i].sending)
 			ring_cancel(ring, connection_token(c, TOKEN_SEND + i));
+		if (c->direction[i].watching_room)
+			ring_cancel(ring, connection_token(c, TOKEN_ROOM + i));
 		if (c->side[i].watching)
 			ring_cancel(ring, connection_token(c, TOKEN_WATCH + i));
 	}
@@ -129,7 +131,8 @@ bool connection_open(struct splicer *s, const struct snapshot_service *service, 
 	c->splicer = s;
 	c->side[CLIENT].fd = a->fd;
 	c->side[SERVER].fd = -1;
-	c->direction[CLIENT].mover = c->direction[SERVER].mover = &mover_copy;
+	for (unsigned i = 0; i < SIDES; i++)
+		c->direction[i].mover = &mover_copy;
 	c->timer = (struct timer)TIMER_INIT;
 	list_init(&c->waiting);
 	list_init(&c->starved);

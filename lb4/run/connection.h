@@ -64,10 +64,18 @@ struct side {
 
 struct direction {
 	const struct mover *mover;
-	bool receiving, sending; /* operations under way */
+	bool receiving, sending; /* operations under way … */
+	bool receive_polls;	 /* … that only tell when there is something to receive … */
+	bool send_polls;	 /* … or room to send it */
+	bool watching_room;	 /* a watch for room is under way … */
+	bool awaits_room;	 /* … and needed */
 	bool eof;		 /* the source said FIN */
 	bool finished;		 /* and so did we to the destination */
 	bool starved;		 /* would receive, but waits for a buffer, in splicer.starved */
+	uint8_t calm_turns;	 /* of little bytes, one after the other; see mover_splice.c */
+	uint32_t run;		 /* bytes without a pause; see mover_copy.c */
+	uint32_t turn;		 /* bytes of this turn; see mover_splice.c */
+	struct pipe *pipe;	 /* bytes wait in it, or are about to; or NULL */
 	/* Bytes that wait in a buffer of the ring, from data + sent to data + size; see held.h. */
 	bool holds;
 	uint16_t buffer;
@@ -76,6 +84,12 @@ struct direction {
 
 	uint64_t bytes; /* accepted by the destination's socket */
 };
+
+/* Bytes are on their way to the destination, or wait until it has room for them. */
+static inline bool direction_is_sending(const struct direction *d)
+{
+	return d->sending || d->awaits_room;
+}
 
 struct connection {
 	struct slot slot; /* first: connections live in slots */
@@ -110,6 +124,7 @@ struct connection {
 	uint8_t n_admissions;
 	uint8_t stage;			/* of the preface, or past the last */
 	uint8_t proxy_out;		/* enum proxy_version that the backend wants */
+	uint32_t splice_after;		/* as the service says; 0: never */
 	uint8_t n_tries;		/* begun */
 	uint8_t n_tried;		/* entries of tried[] */
 	struct client_hello_scan hello; /* preface: how far the ClientHello was read */

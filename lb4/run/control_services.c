@@ -127,6 +127,8 @@ static json_t *show_settings(const struct service_settings *s)
 		    s->transparent	  ? json_string("transparent")
 		    : s->source_addresses ? control_prefixes(s->source_addresses)
 					  : json_string("auto"));
+	control_put(&o, "splice",
+		    s->splice_after ? control_number(s->splice_after) : json_string("off"));
 	control_put(&o, "proxy_out", json_string(proxy_version_name(s->proxy_out)));
 	return o;
 }
@@ -222,6 +224,8 @@ static json_t *show_service(const struct daemon *d, const struct live_service *s
 	control_put(&o, "held", control_held(s->service));
 	control_put(&o, "bytes_in", control_number(counter_read(sum.bytes_in)));
 	control_put(&o, "bytes_out", control_number(counter_read(sum.bytes_out)));
+	control_put(&o, "bytes_spliced", control_number(counter_read(sum.bytes_spliced)));
+	control_put(&o, "relay_changes", control_number(counter_read(sum.relay_changes)));
 	control_put(&o, "brake", json_boolean(s->pool.brake));
 	control_put(&o, "on_backups", json_boolean(s->pool.on_backups));
 	control_put(&o, "rebuilt", json_boolean(s->pool.rebuilt));

@@ -89,7 +89,7 @@ static void put_totals(json_t **o, const struct daemon *d)
 static json_t *show_trouble(const struct daemon *d)
 {
 	uint64_t accept_pauses = 0, memory_pauses = 0, starved = 0, lines_dropped = 0,
-		 reports_dropped = 0, parking_failures = 0;
+		 reports_dropped = 0, parking_failures = 0, pipe_shortages = 0;
 	struct checker_stats checker;
 	json_t *o = json_object();
 
@@ -102,6 +102,7 @@ static json_t *show_trouble(const struct daemon *d)
 		lines_dropped += counter_read(c->lines_dropped);
 		reports_dropped += counter_read(c->reports_dropped);
 		parking_failures += counter_read(c->parking_failures);
+		pipe_shortages += counter_read(c->pipe_shortages);
 	}
 	checker_stats(d->checker, &checker);
 	control_put(&o, "accept_pauses", control_number(accept_pauses));
@@ -111,6 +112,7 @@ static json_t *show_trouble(const struct daemon *d)
 	control_put(&o, "reports_dropped", control_number(reports_dropped + checker.n_dropped));
 	control_put(&o, "checks_postponed", control_number(checker.n_postponed));
 	control_put(&o, "parking_failures", control_number(parking_failures));
+	control_put(&o, "pipe_shortages", control_number(pipe_shortages));
 	return o;
 }
 
@@ -121,6 +123,18 @@ static uint64_t count_parked(const struct daemon *d)
 	for (unsigned i = 0; i < d->n_workers; i++)
 		n += counter_read(worker_counters(d->workers[i])->parked);
 	return n;
+}
+
+static json_t *show_pipes(const struct daemon *d)
+{
+	uint64_t used = 0;
+	json_t *o = json_object();
+
+	for (unsigned i = 0; i < d->n_workers; i++)
+		used += counter_read(worker_counters(d->workers[i])->pipes);
+	control_put(&o, "used", control_number(used));
+	control_put(&o, "limit", control_number(d->limit.pipes));
+	return o;
 }
 
 static json_t *show_descriptors(const struct daemon *d)
@@ -155,6 +169,7 @@ void control_get_status(void *context, const struct http_request *q, struct http
 	put_totals(&o, d);
 	control_put(&o, "parked", control_number(count_parked(d)));
 	control_put(&o, "descriptors", show_descriptors(d));
+	control_put(&o, "pipes", show_pipes(d));
 	control_put(&o, "reloads", control_number(d->n_reloads));
 	control_put(&o, "reload_error", control_text(d->reload_error));
 	control_put(&o, "trouble", show_trouble(d));
@@ -177,6 +192,7 @@ static json_t *show_connection(const struct connection_info *c)
 	control_put(&o, "peer", control_address(&c->peer));
 	control_put(&o, "local", control_address(&c->local));
 	control_put(&o, "server", c->backend ? control_address(&c->backend->address) : json_null());
+	control_put(&o, "relay", json_string(c->relay));
 	control_put(&o, "worker", control_number(c->worker));
 	control_put(&o, "tries", control_number(c->tries));
 	control_put(&o, "age_ms", control_number(c->age / NSEC_PER_MSEC));

@@ -22,6 +22,7 @@
 #include "line_writer.h"
 #include "log.h"
 #include "parking.h"
+#include "pipe.h"
 #include "plan.h"
 #include "worker.h"
 
@@ -30,6 +31,11 @@
 
 /* Descriptors that are no connection's: rings, control clients, probes, files. */
 #define DESCRIPTORS_KEPT 320
+
+/* Of the descriptors, for pipes unless the file says how many. A pipe is used for as long as bytes
+ * wait in it: those who do not read for long are few. */
+#define PIPES_PART 16
+#define PIPES_AUTO 64u /* as many as pipe-user-pages-soft of proc(5) has room for */
 
 /* What was short of memory is tried again after this. */
 #define RETRY_INTERVAL (100 * NSEC_PER_MSEC)
@@ -45,6 +51,15 @@ static unsigned count_cpus(void)
 	return n < 1 ? 1 : n > WORKERS_MAX ? WORKERS_MAX : (unsigned)n;
 }
 
+static uint32_t choose_max_pipes(const struct daemon *d, uint64_t descriptors)
+{
+	uint64_t most = descriptors / PIPES_PART / PIPE_DESCRIPTORS;
+
+	if (d->config->max_pipes != MAX_PIPES_AUTO)
+		return d->config->max_pipes;
+	return most < PIPES_AUTO ? (uint32_t)most : PIPES_AUTO;
+}
+
 /* Divides the descriptors there may be among connections; see model/capacity.h. */
 static int choose_max_connections(struct daemon *d)
 {
@@ -58,6 +73,8 @@ static int choose_max_connections(struct daemon *d)
 
 	if (r < 0)
 		return r;
+	d->limit.pipes = choose_max_pipes(d, q.descriptors);
+	q.kept += PIPE_DESCRIPTORS * d->limit.pipes;
 	for (size_t i = 0; i < d->config->n_services; i++)
 		q.kept += 2 * d->config->services[i].n_listen * d->n_workers;
 	if (parking_probe() >= 0)
@@ -123,6 +140,7 @@ static int start_workers(struct daemon *d)
 			.line_policy = &d->line_policy,
 			.limit = &d->limit,
 			.memory = &d->memory,
+			.n_pipes = (d->limit.pipes + d->n_workers - 1 - i) / d->n_workers,
 			.bells = d->bells,
 		};
 		int r = worker_start(&setup, &d->workers[i]);

@@ -36,6 +36,7 @@ struct connection_limit {
 	uint32_t max;
 	uint32_t park_above, awake_max; /* of each worker; see struct capacity */
 	uint64_t descriptors;		/* RLIMIT_NOFILE */
+	uint32_t pipes;			/* of all workers together */
 };
 
 /*
@@ -205,6 +206,7 @@ struct connection_info {
 	struct service *via;	 /* referenced: the service whose route led here; or NULL */
 	char *sni;		 /* the server name its ClientHello asked for; or NULL */
 	struct address client, peer, local;
+	const char *relay; /* how its bytes are moved: "copy" or "splice" */
 	unsigned worker, tries;
 	nsec_t age, idle;
 	uint64_t bytes_in, bytes_out;

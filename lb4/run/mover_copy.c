@@ -29,11 +29,38 @@ static void copy_start(struct connection *c, unsigned direction)
 		held_receive(c, direction);
 }
 
+/*
+ * A direction is bulk when it brings `splice_after` bytes without a pause: of receives that fill
+ * their buffer, each finds more than it can take. Before its first byte has been sent the
+ * connection may still go on to another backend, and stays here.
+ */
+static bool is_bulk(const struct connection *c, struct direction *d, uint32_t size)
+{
+	d->run += size;
+	if (d->run >= c->splice_after)
+		return c->splice_after && d->bytes > 0;
+	if (size < RING_BUFFER_SIZE)
+		d->run = 0;
+	return false;
+}
+
 static void copy_received(struct connection *c, unsigned direction,
 			  const struct ring_completion *completion)
 {
+	struct direction *d = &c->direction[direction];
+
+	if (d->receive_polls) {
+		/* Begun by the splicing mover. */
+		d->receive_polls = false;
+		held_receive(c, direction);
+		return;
+	}
 	/* Bytes for a backend that was lost wait for the next one. */
-	if (held_take(c, direction, completion) && c->state == CONNECTION_ESTABLISHED)
+	if (!held_take(c, direction, completion) || c->state != CONNECTION_ESTABLISHED)
+		return;
+	if (is_bulk(c, d, (uint32_t)completion->result) && relay_splice(c, direction))
+		d->mover->start(c, direction);
+	else
 		send_held(c, direction);
 }
 

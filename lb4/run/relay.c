@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "connecting.h"
+#include "pipe.h"
 #include "relay.h"
 #include "socket.h"
 
@@ -29,7 +30,7 @@ void relay_watch(struct connection *c, unsigned side)
 	if (c->side[side].watching)
 		return;
 	c->side[side].watching = true;
-	ring_watch(c->splicer->ring, c->side[side].fd, connection_token(c, TOKEN_WATCH + side));
+	ring_watch(c->splicer->ring, c->side[side].fd, 0, connection_token(c, TOKEN_WATCH + side));
 }
 
 /* Says FIN to the destination of a direction whose source has. */
@@ -49,6 +50,37 @@ void relay_start(struct connection *c)
 		if (c->direction[i].eof && !c->direction[i].holds)
 			pass_fin(c, i);
 	}
+}
+
+static void use_mover(struct connection *c, const struct mover *mover, bool nonblocking)
+{
+	counter_add(connection_service_counters(c)->relay_changes, 1);
+	for (unsigned i = 0; i < SIDES; i++) {
+		struct direction *d = &c->direction[i];
+
+		d->mover = mover;
+		d->run = d->turn = 0;
+		d->calm_turns = CALM_TURNS;
+		socket_set_nonblocking(c->side[i].fd, nonblocking);
+	}
+}
+
+bool relay_splice(struct connection *c, unsigned direction)
+{
+	struct splicer *s = c->splicer;
+
+	if (!pipes_available(s->pipes)) {
+		s->n_unpiped++;
+		return false;
+	}
+	use_mover(c, &mover_splice, true);
+	c->direction[direction].calm_turns = 0;
+	return true;
+}
+
+void relay_copy(struct connection *c)
+{
+	use_mover(c, &mover_copy, false);
 }
 
 void relay_eof(struct connection *c, unsigned direction)
@@ -72,7 +104,7 @@ void relay_eof(struct connection *c, unsigned direction)
 	 * was a reset: the send's completion, which is about to come, is the one to believe. If the
 	 * send went well it was FIN, and relay_send_ended() comes back here.
 	 */
-	if (back->sending && socket_is_dead(c->side[direction].fd))
+	if (direction_is_sending(back) && socket_is_dead(c->side[direction].fd))
 		return;
 	if (back->finished)
 		connection_end(c, END_DONE); /* closing says FIN */
@@ -91,7 +123,8 @@ void relay_source_failed(struct connection *c, unsigned direction, int error)
 
 static void unblock(struct connection *c)
 {
-	if (!c->direction[CLIENT].sending && !c->direction[SERVER].sending)
+	if (!direction_is_sending(&c->direction[CLIENT]) &&
+	    !direction_is_sending(&c->direction[SERVER]))
 		timeouts_unblocked(&c->timeouts);
 }
 
@@ -112,7 +145,7 @@ void relay_sink_failed(struct connection *c, unsigned direction, int error)
 	c->direction[direction].mover->release(c, direction);
 	if (c->pending_reason == END_NONE)
 		c->pending_reason = reason_of(sink, error); /* the first to die ended it */
-	if (!back->receiving && !back->sending && !back->starved)
+	if (!back->receiving && !direction_is_sending(back) && !back->starved)
 		connection_end(c, c->pending_reason);
 }
 
@@ -162,7 +195,7 @@ void relay_send_ended(struct connection *c, unsigned direction)
 void relay_stalled(struct connection *c)
 {
 	for (unsigned i = 0; i < SIDES; i++)
-		if (c->direction[i].sending)
+		if (direction_is_sending(&c->direction[i]))
 			relay_watch(c, i);
 }
 

@@ -20,12 +20,29 @@ struct mover {
 			 const struct ring_completion *completion);
 	void (*sent)(struct connection *c, unsigned direction,
 		     const struct ring_completion *completion);
+	/* The watch of the destination tells that there may be room. NULL: it never watches. */
+	void (*room)(struct connection *c, unsigned direction,
+		     const struct ring_completion *completion);
 	/* Gives back what the direction holds. No operation is under way. */
 	void (*release)(struct connection *c, unsigned direction);
 };
 
 /* Receive into a buffer of the ring, send it, and only then receive again. */
 extern const struct mover mover_copy;
+
+/* By splice(2), for bulk. */
+extern const struct mover mover_splice;
+
+/* So many turns of few bytes, one after the other, and a direction is not bulk any more. */
+#define CALM_TURNS 8
+
+/*
+ * Both directions are moved by splice(2) from now on, since this one is bulk; or by copying. Whoever calls is a mover about
+ * to begin its next operation, and leaves that to mover->start(). Splicing is refused (false) when it
+ * is switched off or all pipes are taken.
+ */
+bool relay_splice(struct connection *c, unsigned direction);
+void relay_copy(struct connection *c);
 
 /* The connection was established: starts both directions, and what was held for them. */
 void relay_start(struct connection *c);

@@ -74,12 +74,24 @@ static void send_completed(struct connection *c, unsigned direction,
 
 	d->sending = false;
 	if (c->state == CONNECTION_ENDING) {
-		if (completion->result > 0)
+		if (completion->result > 0 && !d->send_polls)
 			relay_passed(c, direction, (size_t)completion->result);
 		connection_finish(c);
 		return;
 	}
 	d->mover->sent(c, direction, completion);
+}
+
+static void room_completed(struct connection *c, unsigned direction,
+			   const struct ring_completion *completion)
+{
+	struct direction *d = &c->direction[direction];
+
+	d->watching_room = completion->more;
+	if (c->state == CONNECTION_ENDING)
+		connection_finish(c);
+	else
+		d->mover->room(c, direction, completion);
 }
 
 static void watch_completed(struct connection *c, unsigned side,
@@ -113,8 +125,10 @@ void splicer_complete(struct splicer *s, const struct ring_completion *completio
 		receive_completed(c, kind - TOKEN_RECEIVE, completion);
 	else if (kind < TOKEN_WATCH)
 		send_completed(c, kind - TOKEN_SEND, completion);
-	else
+	else if (kind < TOKEN_ROOM)
 		watch_completed(c, kind - TOKEN_WATCH, completion);
+	else
+		room_completed(c, kind - TOKEN_ROOM, completion);
 
 	/* It may be gone by now, and its slot in other hands. */
 	c = slots_find(&s->connections, index, generation);
@@ -203,6 +217,7 @@ static void describe(const struct connection *c, struct connection_info *info)
 		.client = c->client,
 		.peer = c->peer,
 		.local = c->local,
+		.relay = c->direction[SERVER].mover->name,
 		.worker = c->splicer->worker,
 		.tries = c->n_tries,
 		.age = c->splicer->now - c->timeouts.started,

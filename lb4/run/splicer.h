@@ -21,6 +21,7 @@
 
 struct connection;
 struct parking;
+struct pipes;
 struct splicer;
 
 /* What the splicer tells its worker. */
@@ -56,6 +57,8 @@ struct splicer {
 	bool serving;	     /* they are being served … */
 	bool serve_again;    /* … and something has happened meanwhile */
 	struct list starved; /* connections that found all receive buffers in use */
+	struct pipes *pipes; /* borrowed from the worker; NULL: nothing is spliced */
+	uint64_t n_unpiped;  /* turns of bulk directions that found no pipe, and copied */
 	/* See parked.h. */
 	struct parking *parking; /* borrowed from the worker; NULL: every connection stays awake */
 	uint32_t awake_max;	 /* connections awake, past which the coldest are parked */

@@ -17,7 +17,8 @@ enum token_kind {
 	TOKEN_RECEIVE, /* + direction */
 	TOKEN_SEND = TOKEN_RECEIVE + 2,
 	TOKEN_WATCH = TOKEN_SEND + 2, /* + side */
-	TOKEN_KINDS = TOKEN_WATCH + 2,
+	TOKEN_ROOM = TOKEN_WATCH + 2, /* + direction */
+	TOKEN_KINDS = TOKEN_ROOM + 2,
 };
 
 /* Slots compare the low 24 bits of a generation. */

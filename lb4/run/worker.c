@@ -15,6 +15,7 @@
 #include "event.h"
 #include "log.h"
 #include "parking.h"
+#include "pipe.h"
 #include "queue.h"
 #include "report.h"
 #include "ring.h"
@@ -163,13 +164,16 @@ static void trim(struct worker *w)
 	if (w->trim_at == NSEC_NEVER)
 		w->trim_at = next;
 	else if (w->trim_at <= w->splicer.now)
-		w->trim_at = ring_trim(w->ring) ? next : NSEC_NEVER;
+		w->trim_at = ring_trim(w->ring) | pipes_trim(w->pipes) ? next : NSEC_NEVER;
 }
 
-static void tell_parked(struct worker *w)
+static void tell_levels(struct worker *w)
 {
 	atomic_store_explicit(&w->counters.parked, w->splicer.n_parked, memory_order_relaxed);
 	atomic_store_explicit(&w->counters.parking_failures, w->splicer.n_not_parked,
+			      memory_order_relaxed);
+	atomic_store_explicit(&w->counters.pipes, pipes_taken(w->pipes), memory_order_relaxed);
+	atomic_store_explicit(&w->counters.pipe_shortages, w->splicer.n_unpiped,
 			      memory_order_relaxed);
 }
 
@@ -204,7 +208,7 @@ static void loop(struct worker *w)
 		splicer_expire(&w->splicer);
 		worker_accept_resume(w);
 		trim(w);
-		tell_parked(w);
+		tell_levels(w);
 		worker_lines_on_time(w);
 	}
 	worker_lines_flush(w);
@@ -236,6 +240,9 @@ static int open_all(struct worker *w)
 		return r;
 	r = splicer_init(&w->splicer, w->ring, w->setup.index, n_slots, &splicer_events);
 	w->splicer.now = clock_now();
+	w->pipes = w->splicer.pipes = pipes_new(w->setup.n_pipes);
+	if (r >= 0 && !w->pipes)
+		r = -ENOMEM;
 	/* Chance need not be secret; when there is none yet, workers still differ. */
 	(void)!getrandom(&w->splicer.chooser.random, sizeof(w->splicer.chooser.random),
 			 GRND_NONBLOCK);
@@ -278,6 +285,7 @@ static void *run(void *argument)
 	mailbox_close(&w->mailbox);
 	splicer_deinit(&w->splicer);
 	w->parking = parking_free(w->parking);
+	w->pipes = pipes_free(w->pipes);
 	slots_deinit(&w->listeners);
 	w->ring = ring_close(w->ring);
 	w->snapshot = snapshot_unref(w->snapshot);

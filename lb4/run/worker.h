@@ -27,6 +27,8 @@ struct worker_counters {
 	_Atomic uint64_t reports_dropped;
 	_Atomic uint64_t parking_failures; /* connections that were not, for want of memory */
 	_Atomic uint64_t parked;	   /* connections that are */
+	_Atomic uint64_t pipes;		   /* taken now */
+	_Atomic uint64_t pipe_shortages;   /* bulk turns that found none, and copied */
 } __attribute__((aligned(64)));
 
 struct worker_setup {
@@ -36,6 +38,7 @@ struct worker_setup {
 	struct line_policy *line_policy;
 	struct connection_limit *limit;
 	struct budget *memory;
+	uint32_t n_pipes; /* at most, of this worker */
 	struct worker_bell *bells; /* of all workers */
 };
 

@@ -34,6 +34,7 @@ struct worker {
 	/* Touched by the thread alone. */
 	struct ring *ring;
 	struct parking *parking; /* NULL: no connection is parked */
+	struct pipes *pipes;
 	struct splicer splicer;
 	struct snapshot *snapshot;
 	struct slots listeners;

@@ -34,4 +34,14 @@ for way in bytes_in:bytes_up bytes_out:bytes_down; do
 		"$(jq -s "[.[] | select(.end == \"done\") | .${way%:*}] | add" "$DIR/connections.log")" \
 		"$(json "$DIR/hammer.json" ".${way#*:}")"
 done
+
+# The mover under test did it.
+spliced=$(lbctl --json services | jq '[.services[].bytes_spliced] | add')
+changes=$(lbctl --json services | jq '[.services[].relay_changes] | add')
+say "$((spliced / 1000000)) MB were spliced, connections changed $changes times between copying and splicing"
+case $RELAY in
+copy) check_equal "bytes spliced" "$spliced" 0 ;;
+restless) check_number "changes between movers, per transfer" "$(awk "BEGIN { print $changes / $COUNT }")" '>' 1 ;;
+*) check_number "bytes spliced" "$spliced" '>' 0 ;;
+esac
 pass

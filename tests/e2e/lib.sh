@@ -5,7 +5,7 @@
 # with `pass`. Exit status: 0 passed, 1 failed, 77 skipped. The environment may set:
 #   LB4_BUILD  where lb4, lbctl and lb4-lab were built    LB4_LOGS  where logs go
 #   LB4_SCALE  how long and how much: quick, normal (the default), full
-#   FORWARD    the data path under test
+#   FORWARD    the data path under test                   RELAY     how bytes are moved; see lib/lb4.sh
 # shellcheck shell=bash
 
 set -euo pipefail

@@ -5,6 +5,7 @@
 
 #include "bench.h"
 #include "parking.h"
+#include "pipe.h"
 #include "pool_table.h"
 #include "queue.h"
 #include "socket.h"
@@ -217,6 +218,7 @@ struct bench *bench_new(unsigned n_backends, uint32_t n_connections, uint32_t n_
 	assert_int_equal(
 		splicer_init(&b->splicer, (struct ring *)&fake, WORKER, n_connections, &events), 0);
 	b->splicer.now = START;
+	b->pipes = b->splicer.pipes = pipes_new(BENCH_PIPES);
 	b->settings = settings;
 	b->next_port = 1024;
 	b->service = service_new("web", WORKER + 1);
@@ -498,6 +500,7 @@ void bench_free(struct bench *b)
 	assert_int_equal(splicer_awake(&b->splicer), 0);
 	assert_true(list_empty(&b->splicer.awake));
 	parking_free(b->parking);
+	pipes_free(b->pipes);
 	assert_true(list_empty(&b->splicer.queues));
 	check_nothing_held(b->service);
 	check_nothing_held(b->target);

@@ -11,10 +11,12 @@
 
 #define BENCH_BACKENDS 4u
 #define BENCH_SLOTS    64u
+#define BENCH_PIPES    3u
 
 struct bench {
 	struct splicer splicer;	 /* first: found from it */
 	struct parking *parking; /* NULL until bench_park() */
+	struct pipes *pipes;	 /* BENCH_PIPES, unless a test takes some */
 	struct service *service;
 	struct service_settings settings; /* of the next bench_publish() */
 	/* A second service, with its own table of the same backends; routes of the first lead to it

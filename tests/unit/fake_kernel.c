@@ -194,6 +194,7 @@ void fake_die(struct fake_socket *s, int error)
 void fake_set_room(struct fake_socket *s, uint64_t room)
 {
 	s->room = room;
+	s->n_rooms++;
 }
 
 /* FIN is the end of a stream: the partner's must have ended, and all of it gone through. */

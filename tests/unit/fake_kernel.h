@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The kernel as a worker sees it: the functions of io/ring.h, io/socket.h and io/parking.h, in memory. A test
+ * The kernel as a worker sees it: the functions of io/ring.h, io/socket.h, io/pipe.h and io/parking.h, in memory. A test
  * that links this file brings their definitions along, so that none is taken from lb4/io.
  *
  * Each socket has a peer, which the test plays. Byte i of what the peer of socket `id` writes is
@@ -12,6 +12,8 @@
  * - no descriptor is closed under a pending operation, each is closed once; no socket is parked before
  *   its operations have been submitted
  * - a receive buffer is returned once, and not while a send reads from it
+ * - nothing that could block is called, no send is begun on a socket that is non-blocking, and no
+ *   call takes bytes beside an operation that does
  * - socket_send() comes before any byte, and is kept for the test to look at
  * - bytes arrive in order, once, and only from the socket's partner; a client that heard from one
  *   backend, or was heard by it, meets no other
@@ -35,6 +37,9 @@ enum fake_kind {
 	FAKE_SEND,
 	FAKE_WATCH,
 	FAKE_ACCEPT,
+	FAKE_POLL_IN,
+	FAKE_POLL_OUT,
+	FAKE_ROOM, /* a watch for POLLOUT */
 	FAKE_KINDS,
 };
 
@@ -72,10 +77,12 @@ struct fake_socket {
 	/* To the peer: */
 	uint64_t accepted, room; /* bytes taken, and how many more can be */
 	bool shut;		 /* FIN was said */
+	bool nonblocking;
 	uint8_t sent[512];	 /* by socket_send() */
 	size_t n_sent;
 
 	unsigned n_events; /* changes of its state, which a watch tells each */
+	unsigned n_rooms;  /* … and of its room, which a watch for that tells as well */
 
 	int verdict; /* what the test was told of it at its end */
 };

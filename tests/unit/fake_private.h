@@ -24,5 +24,11 @@ void fake_take_fd(struct fake_socket *s);
 /* Its last descriptor or place is gone. */
 void fake_end(struct fake_socket *s, bool reset);
 
+/* Byte of what the peer wrote. */
+uint8_t fake_peer_byte(const struct fake_socket *s, uint64_t offset);
+
+/* Takes over `n` bytes for the peer, which have to be the next of its partner's. */
+void fake_accept_bytes(struct fake_socket *s, const uint8_t *data, uint64_t n);
+
 /* Whether an operation of the socket was begun, but not submitted. */
 bool fake_is_queued(const struct fake_socket *s);

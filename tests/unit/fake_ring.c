@@ -8,6 +8,7 @@
  * that comes later reads FIN. A send takes what there is room for, and tells that.
  */
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@ struct fake_op {
 	uint64_t token;
 	bool cancelled;
 	bool multishot;
+	bool nonblocking;    /* its socket was, when it began */
 	const uint8_t *data; /* of a send */
 	size_t size;
 	uint64_t from;	   /* of a receive: offset of its bytes */
@@ -96,6 +98,7 @@ void ring_receive(struct ring *r, int fd, size_t size, uint64_t token)
 	(void)r;
 	fake_check(size > 0 && size <= RING_BUFFER_SIZE, "a receive of %zu bytes", size);
 	op->size = size;
+	op->nonblocking = op->socket->nonblocking;
 }
 
 /* The buffer that holds `data`, or -1. */
@@ -116,15 +119,25 @@ void ring_send(struct ring *r, int fd, const void *data, size_t size, uint64_t t
 
 	(void)r;
 	fake_check(!op->socket->shut, "a send to descriptor %d after FIN", fd);
+	fake_check(!op->socket->nonblocking, "a send to descriptor %d would not wait", fd);
 	fake_check(size > 0 && buffer_of(data) >= 0, "a send of no buffer to descriptor %d", fd);
 	op->data = data;
 	op->size = size;
 }
 
-void ring_watch(struct ring *r, int fd, uint64_t token)
+void ring_watch(struct ring *r, int fd, unsigned events, uint64_t token)
 {
 	(void)r;
-	op_start(FAKE_WATCH, fd, token);
+	if (events & POLLOUT)
+		op_start(FAKE_ROOM, fd, token)->n_events = UINT_MAX; /* what is there is told */
+	else
+		op_start(FAKE_WATCH, fd, token);
+}
+
+void ring_poll(struct ring *r, int fd, unsigned events, uint64_t token)
+{
+	(void)r;
+	op_start(events == POLLIN ? FAKE_POLL_IN : FAKE_POLL_OUT, fd, token);
 }
 
 void ring_cancel(struct ring *r, uint64_t token)
@@ -214,27 +227,28 @@ static bool run_receive(struct fake_op *op)
 		fake.n_filled++;
 		return true;
 	}
-	if (!s->fin && !s->dead)
-		return false;
+	if (!s->fin && !s->dead) {
+		op->result = -EAGAIN;
+		return op->nonblocking;
+	}
 	op->result = s->fin ? 0 : take_error(s, 0);
 	return true;
 }
 
-static uint8_t peer_byte(const struct fake_socket *s, uint64_t offset)
+uint8_t fake_peer_byte(const struct fake_socket *s, uint64_t offset)
 {
 	return offset < s->n_first ? s->first[offset] : fake_byte(s->id, offset);
 }
 
-/* Takes over `n` bytes, which have to be the partner's next. */
-static void accept_bytes(struct fake_op *op, uint64_t n)
+void fake_accept_bytes(struct fake_socket *s, const uint8_t *data, uint64_t n)
 {
-	struct fake_socket *s = op->socket, *from = s->partner;
+	struct fake_socket *from = s->partner;
 
 	fake_check(from, "descriptor %d has no partner", s->fd);
 	fake_check(from->swallowed + s->accepted + n <= from->read,
 		   "descriptor %d got more than was received", s->fd);
 	for (uint64_t i = 0; i < n; i++)
-		fake_check(op->data[i] == peer_byte(from, from->swallowed + s->accepted + i),
+		fake_check(data[i] == fake_peer_byte(from, from->swallowed + s->accepted + i),
 			   "byte %llu to descriptor %d is wrong",
 			   (unsigned long long)(s->accepted + i), s->fd);
 	s->accepted += n;
@@ -255,7 +269,7 @@ static bool run_send(struct fake_op *op)
 		return false;
 	if (fake.chaos && fake_chance(30))
 		n = 1 + fake_random((uint32_t)n);
-	accept_bytes(op, n);
+	fake_accept_bytes(s, op->data, n);
 	op->result = (int)n;
 	return true;
 }
@@ -274,6 +288,37 @@ static bool run_watch(struct fake_op *op)
 	op->result = POLLRDHUP | (s->error ? POLLERR : 0) | (s->dead ? POLLHUP : 0);
 	op->more = !fake.chaos || fake_chance(80);
 	return true;
+}
+
+/* What a poll says in any case. */
+static int poll_state(const struct fake_socket *s)
+{
+	return (s->fin ? POLLRDHUP : 0) | (s->error ? POLLERR : 0) | (s->dead ? POLLHUP : 0);
+}
+
+static bool run_poll(struct fake_op *op)
+{
+	const struct fake_socket *s = op->socket;
+
+	op->result = poll_state(s);
+	if (op->kind == FAKE_POLL_IN && (s->read < s->written || s->fin || s->dead))
+		op->result |= POLLIN;
+	if (op->kind == FAKE_POLL_OUT && (s->room > 0 || s->dead))
+		op->result |= POLLOUT;
+	return op->result != 0;
+}
+
+/* As run_watch(), but of room too. */
+static bool run_room(struct fake_op *op)
+{
+	const struct fake_socket *s = op->socket;
+
+	if (op->n_events == s->n_events + s->n_rooms)
+		return false;
+	op->n_events = s->n_events + s->n_rooms;
+	op->result = poll_state(s) | (s->room > 0 || s->dead ? POLLOUT : 0);
+	op->more = !fake.chaos || fake_chance(80);
+	return op->result != 0;
 }
 
 static bool run_accept(struct fake_op *op)
@@ -307,8 +352,10 @@ static bool run_passing_error(struct fake_op *op)
 static bool run(struct fake_op *op)
 {
 	static bool (*const runs[])(struct fake_op *) = {
-		[FAKE_CONNECT] = run_connect, [FAKE_RECEIVE] = run_receive, [FAKE_SEND] = run_send,
-		[FAKE_WATCH] = run_watch,     [FAKE_ACCEPT] = run_accept,
+		[FAKE_CONNECT] = run_connect, [FAKE_RECEIVE] = run_receive,
+		[FAKE_SEND] = run_send,	      [FAKE_WATCH] = run_watch,
+		[FAKE_ACCEPT] = run_accept,   [FAKE_POLL_IN] = run_poll,
+		[FAKE_POLL_OUT] = run_poll,   [FAKE_ROOM] = run_room,
 	};
 
 	if (op->cancelled && (fake.race == FAKE_CANCEL_WINS ||
@@ -422,7 +469,7 @@ static void hand_out(const struct fake_op *op, struct ring_completion *ret)
 	while (fake.buffers[i].data)
 		i++;
 	for (int n = 0; n < op->result; n++)
-		data[n] = peer_byte(op->socket, op->from + (uint64_t)n);
+		data[n] = fake_peer_byte(op->socket, op->from + (uint64_t)n);
 	fake.buffers[i] = (struct fake_buffer){data, size};
 	fake.n_filled--;
 	fake.n_out++;

@@ -79,6 +79,7 @@ static void assert_default_settings(const struct service_config *s)
 	assert_int_equal(t->keepalive_interval, 10 * NSEC_PER_SEC);
 	assert_int_equal(t->keepalive_count, 6);
 	assert_int_equal(t->user_timeout, 0);
+	assert_int_equal(t->splice_after, 65536);
 
 	assert_int_equal(s->check.interval, 2 * NSEC_PER_SEC);
 	assert_int_equal(s->check.fast_interval, 500 * NSEC_PER_MSEC);
@@ -155,6 +156,7 @@ static void every_setting_arrives(void **state)
 		      "    drain_timeout: 10m\n"
 		      "    keepalive: {idle: 30s, interval: 5s, count: 3}\n"
 		      "    user_timeout: 1500ms\n"
+		      "    splice: 1M\n"
 		      "    backends:\n"
 		      "      b.1: {address: 10.0.0.1:80, weight: 0}\n"
 		      "      _b-2: {weight: 65535, address: '[::1]:81'}\n"
@@ -199,6 +201,7 @@ static void every_setting_arrives(void **state)
 	assert_int_equal(t->keepalive_interval, 5 * NSEC_PER_SEC);
 	assert_int_equal(t->keepalive_count, 3);
 	assert_int_equal(t->user_timeout, 1500 * NSEC_PER_MSEC);
+	assert_int_equal(t->splice_after, 1 << 20);
 	assert_int_equal(s->n_backends, 2);
 	assert_string_equal(s->backends[0].name, "b.1");
 	assert_int_equal(s->backends[0].weight, 0);
@@ -371,6 +374,9 @@ static void settings_that_stand_together(void **state)
 		"keepalive: {count: 127, idle: 32767s}",
 		"keepalive: {idle: 2000ms}",
 		"user_timeout: 0",
+		"splice: off",
+		"splice: on",
+		"splice: 1K",
 		"user_timeout: 24d",
 		"max_eject: 100%",
 		"hash: {source: {}}",

@@ -27,10 +27,10 @@ static const char backends_drawn[] =
 "web      web3     [2001:db8::3]:8080  disabled  3h12m       5    0.0%       0      0       0     0 B  0 B        -  350 us\n";
 
 static const char connections_drawn[] =
-"ID  STATE        SERVICE  BACKEND  CLIENT              LOCAL          SERVER         WORKER  TRIES   AGE   IDLE      IN     OUT\n"
-" 1  established  web      web1     198.51.100.7:40000  192.0.2.10:80  10.0.0.1:8080       0      1  2m5s  20 ms  1.2 kB  1.5 MB\n"
-" 2  half-closed  web      web1     198.51.100.7:40000  192.0.2.10:80  10.0.0.1:8080       1      1  2m5s  20 ms  1.2 kB  1.5 MB\n"
-" 3  connecting   web      -        198.51.100.7:40000  192.0.2.10:80  -                   0      1  2m5s  20 ms  1.2 kB  1.5 MB\n";
+"ID  STATE        SERVICE  BACKEND  CLIENT              LOCAL          SERVER         RELAY   WORKER  TRIES   AGE   IDLE      IN     OUT\n"
+" 1  established  web      web1     198.51.100.7:40000  192.0.2.10:80  10.0.0.1:8080  copy         0      1  2m5s  20 ms  1.2 kB  1.5 MB\n"
+" 2  half-closed  web      web1     198.51.100.7:40000  192.0.2.10:80  10.0.0.1:8080  splice       1      1  2m5s  20 ms  1.2 kB  1.5 MB\n"
+" 3  connecting   web      -        198.51.100.7:40000  192.0.2.10:80  -              copy         0      1  2m5s  20 ms  1.2 kB  1.5 MB\n";
 
 static const char table_drawn[] =
 "web: 7 slots\n"

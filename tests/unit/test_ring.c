@@ -250,7 +250,7 @@ static void accepts_and_connects(void **state)
 	socket_shutdown(accepted);
 	ring_receive(r, client, RING_BUFFER_SIZE, TOKEN_B);
 	assert_int_equal(completion(r).result, 0);
-	ring_watch(r, client, TOKEN_C);
+	ring_watch(r, client, 0, TOKEN_C);
 	assert_int_equal(ring_wait(r, 0), 0);
 	while (ring_next(r, &c)) {
 		assert_int_equal(c.token, TOKEN_C);

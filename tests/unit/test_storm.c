@@ -261,6 +261,7 @@ static void set_limits(struct bench *b)
 		s->half_closed_timeout = fake_random(2000) * NSEC_PER_MSEC;
 		s->lifetime = fake_random(5000) * NSEC_PER_MSEC;
 	}
+	s->splice_after = fake_chance(30) ? 0 : 1 + fake_random(2 * RING_BUFFER_SIZE);
 	b->target_settings = *s;
 	if (storm->crowded)
 		set_admission(&b->target_settings.limits);

@@ -448,8 +448,8 @@ int show_backends(struct lbctl *l)
 
 static void add_connection(struct columns *c, const json_t *o)
 {
-	static const char *const texts[] = {"state",  "service", "backend",
-					    "client", "local",	 "server"};
+	static const char *const texts[] = {"state", "service", "backend", "client",
+					    "local", "server",	"relay"};
 	char text[UNITS_TEXT_MAX];
 
 	columns_add(c, COLOUR_NONE, "%" PRIu64, number_at(o, "id"));
@@ -468,7 +468,7 @@ int show_connections(struct lbctl *l)
 {
 	static const struct column columns[] = {
 		{"ID", true},	{"STATE"},    {"SERVICE"},	{"BACKEND"},	 {"CLIENT"},
-		{"LOCAL"},	{"SERVER"},   {"WORKER", true}, {"TRIES", true}, {"AGE", true},
+		{"LOCAL"},	{"SERVER"},   {"RELAY"},	{"WORKER", true}, {"TRIES", true}, {"AGE", true},
 		{"IDLE", true}, {"IN", true}, {"OUT", true},
 	};
 	_cleanup_(json_decrefp) json_t *answer = NULL;

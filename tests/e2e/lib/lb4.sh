@@ -5,6 +5,14 @@
 # Which data path the services ask for. A scenario that means one path alone says so itself.
 FORWARD=${FORWARD:-splice}
 
+# How bytes are moved: as the defaults have it, or by another mover all the time, as far as there is
+# one; a scenario that is about movers says so itself.
+#   copy      nothing is spliced
+#   no-pipes  one pipe a worker: whoever does not read keeps it from the others
+#   restless  spliced after the first 1 KiB, and copied again when less comes: movers change all the time
+RELAY=${RELAY:-}
+declare -A RELAY_GLOBAL=([no-pipes]="max_pipes: 2") RELAY_SERVICE=([copy]="splice: off" [restless]="splice: 1K")
+
 LB4_PID=
 CONFIG= # the file's text so far
 
@@ -17,6 +25,7 @@ config() {
 	for line in "$@"; do
 		CONFIG+="$line"$'\n'
 	done
+	[[ ! ${RELAY_GLOBAL[${RELAY:-none}]:-} || $* == *max_pipes* ]] || CONFIG+="${RELAY_GLOBAL[$RELAY]}"$'\n'
 	CONFIG+="services:"$'\n'
 }
 
@@ -36,6 +45,7 @@ service() {
 	[[ ! $listen ]] || CONFIG+="]"$'\n'
 	# The splicer is what a file without the key gets.
 	[[ $FORWARD == splice ]] || CONFIG+="    forward: $FORWARD"$'\n'
+	[[ ! ${RELAY_SERVICE[${RELAY:-none}]:-} || $* == *splice* ]] || CONFIG+="    ${RELAY_SERVICE[$RELAY]}"$'\n'
 	for line in "$@"; do
 		CONFIG+="    $line"$'\n'
 	done
