@@ -135,8 +135,8 @@ ssize_t pipe_fill(struct pipe *pipe, int fd)
 
 ssize_t pipe_drain(struct pipe *pipe, int fd)
 {
-	ssize_t n = splice(pipe->fds[0], NULL, fd, NULL, pipe->size,
-			   SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+	ssize_t n =
+		splice(pipe->fds[0], NULL, fd, NULL, pipe->size, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
 
 	if (n < 0)
 		return -errno;

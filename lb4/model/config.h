@@ -167,7 +167,7 @@ struct service_settings {
 	unsigned keepalive_count;  /* default 6 */
 	/* Bytes without a pause after which they are spliced, not copied; 0: never; default 64K. */
 	uint32_t splice_after;
-	nsec_t user_timeout;	   /* TCP_USER_TIMEOUT; 0, the default: the kernel's patience */
+	nsec_t user_timeout; /* TCP_USER_TIMEOUT; 0, the default: the kernel's patience */
 };
 
 struct backend_config {

@@ -115,6 +115,14 @@ static bool is_calm(const struct direction *d)
 	       !has_bytes(d);
 }
 
+/* It counts for both: the other direction has brought nothing meanwhile, or will say so itself. */
+static void count_calm_turn(struct connection *c)
+{
+	for (unsigned i = 0; i < SIDES; i++)
+		if (c->direction[i].calm_turns < CALM_TURNS)
+			c->direction[i].calm_turns++;
+}
+
 /* The source has no more for now: the next bytes are waited for in the way that suits the last ones. */
 static void rest(struct connection *c, unsigned direction)
 {
@@ -123,8 +131,8 @@ static void rest(struct connection *c, unsigned direction)
 	give_pipe(c, direction);
 	if (d->turn >= CALM_SIZE)
 		d->calm_turns = 0;
-	else if (d->turn > 0 && d->calm_turns < CALM_TURNS)
-		d->calm_turns++;
+	else if (d->turn > 0)
+		count_calm_turn(c);
 	d->turn = 0;
 	if (is_calm(&c->direction[CLIENT]) && is_calm(&c->direction[SERVER])) {
 		relay_copy(c);

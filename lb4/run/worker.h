@@ -38,7 +38,7 @@ struct worker_setup {
 	struct line_policy *line_policy;
 	struct connection_limit *limit;
 	struct budget *memory;
-	uint32_t n_pipes; /* at most, of this worker */
+	uint32_t n_pipes;	   /* at most, of this worker */
 	struct worker_bell *bells; /* of all workers */
 };
 

@@ -78,7 +78,7 @@ struct fake_socket {
 	uint64_t accepted, room; /* bytes taken, and how many more can be */
 	bool shut;		 /* FIN was said */
 	bool nonblocking;
-	uint8_t sent[512];	 /* by socket_send() */
+	uint8_t sent[512]; /* by socket_send() */
 	size_t n_sent;
 
 	unsigned n_events; /* changes of its state, which a watch tells each */

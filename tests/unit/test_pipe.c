@@ -100,8 +100,8 @@ static void bytes_arrive(void **state)
 	for (size_t i = 0; i < SIZE; i++)
 		sent[i] = byte_at(i);
 	while (n_got < SIZE) {
-		ssize_t n = n_sent < SIZE ? socket_write(s->source, sent + n_sent, SIZE - n_sent)
-					  : 0;
+		ssize_t n =
+			n_sent < SIZE ? socket_write(s->source, sent + n_sent, SIZE - n_sent) : 0;
 
 		n_sent += n > 0 ? (size_t)n : 0;
 		await(s->from, POLLIN);
@@ -116,8 +116,8 @@ static void bytes_arrive(void **state)
 			assert_true(n > 0);
 			n_got += (size_t)n;
 		}
-		for (ssize_t n_more; n_got < n_sent &&
-				     (n_more = recv(s->sink, got + n_got, SIZE - n_got, 0)) > 0;)
+		for (ssize_t n_more;
+		     n_got < n_sent && (n_more = recv(s->sink, got + n_got, SIZE - n_got, 0)) > 0;)
 			n_got += (size_t)n_more;
 	}
 	assert_memory_equal(got, sent, SIZE);

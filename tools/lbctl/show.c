@@ -467,9 +467,9 @@ static void add_connection(struct columns *c, const json_t *o)
 int show_connections(struct lbctl *l)
 {
 	static const struct column columns[] = {
-		{"ID", true},	{"STATE"},    {"SERVICE"},	{"BACKEND"},	 {"CLIENT"},
-		{"LOCAL"},	{"SERVER"},   {"RELAY"},	{"WORKER", true}, {"TRIES", true}, {"AGE", true},
-		{"IDLE", true}, {"IN", true}, {"OUT", true},
+		{"ID", true},  {"STATE"},      {"SERVICE"},  {"BACKEND"},      {"CLIENT"},
+		{"LOCAL"},     {"SERVER"},     {"RELAY"},    {"WORKER", true}, {"TRIES", true},
+		{"AGE", true}, {"IDLE", true}, {"IN", true}, {"OUT", true},
 	};
 	_cleanup_(json_decrefp) json_t *answer = NULL;
 	char *path = path_query(l, strdup("/v1/connections"), "service", l->arguments[0]);

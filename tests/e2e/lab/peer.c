@@ -11,6 +11,8 @@
 
 #define CHUNK_MAX   65536
 #define TRICKLE	    512
+#define LULL	    24 /* small pieces one by one, as of somebody who types */
+#define LULL_PAUSE  NSEC_PER_MSEC
 #define HOLD_MAX    65536
 #define UP_SEED	    0x7570u /* keeps the two directions' bytes apart */
 #define DOWN_SEED   0x646f776eu
@@ -263,7 +265,7 @@ static void send_some(struct peer *p)
 	bool trickles = p->seen_eof && expects_reset(p);
 	ssize_t n;
 
-	if (trickles && size > TRICKLE)
+	if ((trickles || p->lull) && size > TRICKLE)
 		size = TRICKLE;
 	if (size > left)
 		size = left;
@@ -277,6 +279,12 @@ static void send_some(struct peer *p)
 	p->sent += (uint64_t)n;
 	if (trickles || rng_one_in(&p->rng, 24))
 		p->send_pause = loop.now + rng_below(&p->rng, PAUSE_MAX);
+	else if (p->lull)
+		p->send_pause = loop.now + rng_below(&p->rng, LULL_PAUSE);
+	if (p->lull)
+		p->lull--;
+	else if (rng_one_in(&p->rng, 40))
+		p->lull = (unsigned)rng_below(&p->rng, LULL);
 }
 
 /* Does what is due besides bytes; false when the peer has ended. */

@@ -69,6 +69,7 @@ struct peer {
 
 	uint64_t sent, received; /* first blocks included */
 	uint64_t hold;		 /* bytes kept back until the other side's FIN */
+	unsigned lull;		 /* so many more pieces are small */
 	bool connected, sent_fin, seen_eof;
 	nsec_t give_up, send_pause, receive_pause, reset_due;
 
