@@ -260,12 +260,14 @@ void ring_connect(struct ring *r, int fd, const struct sockaddr_storage *address
 	io_uring_prep_connect(next_entry(r, token), fd, (const struct sockaddr *)address, length);
 }
 
-void ring_receive(struct ring *r, int fd, size_t size, uint64_t token)
+void ring_receive(struct ring *r, int fd, size_t size, bool later, uint64_t token)
 {
 	struct io_uring_sqe *entry = next_entry(r, token);
 
 	io_uring_prep_recv(entry, fd, NULL, size, 0);
 	entry->flags |= IOSQE_BUFFER_SELECT;
+	if (later)
+		entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
 	entry->buf_group = BUFFER_GROUP;
 }
 
@@ -294,6 +296,17 @@ void ring_buffer_return(struct ring *r, uint16_t buffer)
 	b->idle[b->n_idle++] = buffer;
 	if (b->budget)
 		unreserve(b);
+}
+
+void *ring_buffer_take(struct ring *r, uint16_t *ret_buffer)
+{
+	struct buffers *b = &r->buffers;
+
+	if ((b->n_idle == 0 && b->made == b->max) || !reserve(b))
+		return NULL;
+	*ret_buffer = b->n_idle ? b->idle[--b->n_idle] : (uint16_t)b->made++;
+	b->out++;
+	return b->memory + (size_t)*ret_buffer * RING_BUFFER_SIZE;
 }
 
 bool ring_has_buffers(struct ring *r)
@@ -406,6 +419,7 @@ bool ring_next(struct ring *r, struct ring_completion *ret)
 			.token = cqe->user_data,
 			.result = cqe->res,
 			.more = cqe->flags & IORING_CQE_F_MORE,
+			.rest = cqe->flags & IORING_CQE_F_SOCK_NONEMPTY,
 		};
 		if (cqe->flags & IORING_CQE_F_BUFFER) {
 			ret->buffer = (uint16_t)(cqe->flags >> IORING_CQE_BUFFER_SHIFT);

@@ -22,6 +22,7 @@ struct ring_completion {
 	uint64_t token;
 	int result; /* ≥ 0, or -errno; -ECANCELED after ring_cancel() */
 	bool more;  /* of the multishot accept and the watch: further completions follow */
+	bool rest;  /* of a receive: the socket has more bytes */
 	void *data; /* of ring_receive() with result > 0: the bytes, until ring_buffer_return() */
 	uint16_t buffer; /* names `data` for ring_buffer_return() */
 };
@@ -49,12 +50,18 @@ void ring_connect(struct ring *r, int fd, const struct sockaddr_storage *address
 
 /*
  * Receives up to `size` bytes (RING_BUFFER_SIZE at most) once, into a buffer of the ring that is taken when there are bytes, so that a silent
- * socket holds none. Result: bytes (> 0, with data), 0 at FIN, -errno. -ENOBUFS: a burst met too
+ * socket holds none. With `later` it does not look for bytes before some arrive. Result: bytes (> 0, with data), 0 at FIN, -errno. -ENOBUFS: a burst met too
  * few supplied buffers; the ring supplies more, receive again if ring_has_buffers(). On a socket that
  * is non-blocking it does not wait: -EAGAIN.
  */
-void ring_receive(struct ring *r, int fd, size_t size, uint64_t token);
+void ring_receive(struct ring *r, int fd, size_t size, bool later, uint64_t token);
 void ring_buffer_return(struct ring *r, uint16_t buffer);
+
+/*
+ * A receive buffer for bytes that a system call reads; NULL while all are out, or the budget has no
+ * room. Returned as one that the ring filled.
+ */
+void *ring_buffer_take(struct ring *r, uint16_t *ret_buffer);
 
 /*
  * False while all `buffers_max` are out, or the budget has no room: then wait for one to be returned

@@ -53,11 +53,14 @@ int socket_claim(const struct address *address)
 	return bound_socket(address, false, &fd);
 }
 
-int socket_listen(const struct address *address, int *ret_fd)
+int socket_listen(const struct address *address, const struct service_settings *settings,
+		  int *ret_fd)
 {
 	_cleanup_(closep) int fd = -1;
 	int r = bound_socket(address, true, &fd);
 
+	if (r >= 0 && settings)
+		r = socket_tune(fd, settings);
 	if (r < 0)
 		return r;
 	if (listen(fd, LISTEN_BACKLOG) < 0)
@@ -77,25 +80,38 @@ int socket_new(const struct address *address, int *ret_fd)
 	return 0;
 }
 
-int socket_tune(int fd, const struct service_settings *s)
+int socket_tune_new(int fd, const struct service_settings *s)
 {
 	int r = set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 
-	if (r >= 0 && s->keepalive_idle) {
-		r = set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-		if (r >= 0)
-			r = set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE,
-				    (int)(s->keepalive_idle / NSEC_PER_SEC));
-		if (r >= 0)
-			r = set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL,
-				    (int)(s->keepalive_interval / NSEC_PER_SEC));
-		if (r >= 0)
-			r = set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, (int)s->keepalive_count);
-	}
 	if (r >= 0 && s->user_timeout)
 		r = set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
 			    (int)(s->user_timeout / NSEC_PER_MSEC));
 	return r;
+}
+
+int socket_tune_keepalive(int fd, const struct keepalive *k)
+{
+	int r = 0;
+
+	if (k->idle) {
+		r = set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+		if (r >= 0)
+			r = set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, k->idle);
+		if (r >= 0)
+			r = set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, k->interval);
+		if (r >= 0)
+			r = set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, k->count);
+	}
+	return r;
+}
+
+int socket_tune(int fd, const struct service_settings *s)
+{
+	const struct keepalive keepalive = keepalive_of(s);
+	int r = socket_tune_new(fd, s);
+
+	return r < 0 ? r : socket_tune_keepalive(fd, &keepalive);
 }
 
 int socket_bind_source(int fd, const struct address *source, bool foreign)
@@ -182,6 +198,13 @@ int socket_accept_pending(int fd)
 		return -errno;
 	accepted = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
 	return accepted < 0 ? -errno : accepted;
+}
+
+ssize_t socket_read(int fd, void *data, size_t size)
+{
+	ssize_t n = recv(fd, data, size, MSG_DONTWAIT);
+
+	return n < 0 ? -errno : n;
 }
 
 ssize_t socket_write(int fd, const void *data, size_t size)

@@ -11,9 +11,11 @@
 
 /*
  * A listening socket with SO_REUSEPORT, so that each worker has its own. ADDRESS_ANY listens on
- * both families; an IPv6 address on IPv6 alone. 0 and *ret_fd, or -errno.
+ * both families; an IPv6 address on IPv6 alone. It is tuned as the service says, and what it
+ * accepts is so from the start; NULL: it is not. 0 and *ret_fd, or -errno.
  */
-int socket_listen(const struct address *address, int *ret_fd);
+int socket_listen(const struct address *address, const struct service_settings *settings,
+		  int *ret_fd);
 
 /*
  * Whether nobody listens on `address`: 0, or -EADDRINUSE, or another -errno of bind(2). With
@@ -25,10 +27,14 @@ int socket_claim(const struct address *address);
 int socket_new(const struct address *address, int *ret_fd);
 
 /* TCP_NODELAY, keepalive and TCP_USER_TIMEOUT as the service says. -errno of the first that fails. */
-/* The socket of a client that another service has now: from the settings of one to the other's. */
+int socket_tune(int fd, const struct service_settings *settings);
+
+/* A socket that another service has now: from the settings of one to the other's. */
 int socket_retune(int fd, const struct service_settings *from, const struct service_settings *to);
 
-int socket_tune(int fd, const struct service_settings *settings);
+/* In two parts: what a new connection needs at once, and what one that stays needs besides. */
+int socket_tune_new(int fd, const struct service_settings *settings);
+int socket_tune_keepalive(int fd, const struct keepalive *keepalive);
 
 /*
  * Makes a socket of socket_new() connect from `source`, whose port is left to the kernel (port 0).
@@ -58,6 +64,9 @@ int socket_accept_pending(int fd);
  * -EAGAIN when it did not take all of them.
  */
 int socket_send(int fd, const void *data, size_t size);
+
+/* Reads what is there, without blocking: bytes, 0 at FIN, or -errno (-EAGAIN). */
+ssize_t socket_read(int fd, void *data, size_t size);
 
 /* Writes without blocking, perhaps only the first of the bytes: how many, or -errno (-EAGAIN). */
 ssize_t socket_write(int fd, const void *data, size_t size);

@@ -170,6 +170,21 @@ struct service_settings {
 	nsec_t user_timeout; /* TCP_USER_TIMEOUT; 0, the default: the kernel's patience */
 };
 
+/* TCP keepalive as the kernel takes it. */
+struct keepalive {
+	uint16_t idle, interval; /* seconds; idle 0: off */
+	uint16_t count;
+};
+
+static inline struct keepalive keepalive_of(const struct service_settings *s)
+{
+	return (struct keepalive){
+		.idle = (uint16_t)(s->keepalive_idle / NSEC_PER_SEC),
+		.interval = (uint16_t)(s->keepalive_interval / NSEC_PER_SEC),
+		.count = (uint16_t)s->keepalive_count,
+	};
+}
+
 struct backend_config {
 	char *name;
 	struct address address;

@@ -20,6 +20,8 @@ void timeouts_start(struct timeouts *t, const struct service_settings *settings,
 		.budget_by = limit(now, settings->connect_budget),
 		.last_byte = now,
 		.blocked_since = NSEC_NEVER,
+		.quiet_since = NSEC_NEVER,
+		.settled_by = NSEC_NEVER,
 		.lifetime_by = limit(now, settings->lifetime),
 		.idle = settings->idle_timeout,
 		.half_closed = settings->half_closed_timeout,
@@ -55,6 +57,8 @@ bool timeouts_connecting(struct timeouts *t, const struct service_settings *sett
 	if (now >= t->budget_by)
 		return false;
 	t->established = false;
+	t->settles = settings->keepalive_idle > 0;
+	t->settled_by = t->quiet_since = NSEC_NEVER;
 	t->connect_by = earlier(limit(now, settings->connect_timeout), t->budget_by);
 	return true;
 }
@@ -64,12 +68,13 @@ void timeouts_established(struct timeouts *t, nsec_t now)
 	t->established = true;
 	t->connect_by = NSEC_NEVER;
 	t->last_byte = now;
+	t->settled_by = t->settles ? nsec_add(now, TIMEOUTS_SETTLE) : NSEC_NEVER;
 }
 
 void timeouts_half_closed(struct timeouts *t, nsec_t now)
 {
 	t->is_half_closed = true;
-	t->last_byte = now;
+	t->last_byte = t->quiet_since = now;
 }
 
 static nsec_t idle_by(const struct timeouts *t)
@@ -85,7 +90,7 @@ static nsec_t half_closed_by(const struct timeouts *t)
 
 static nsec_t stalled_by(const struct timeouts *t)
 {
-	return nsec_add(t->blocked_since, TIMEOUTS_STALL);
+	return nsec_add(earlier(t->blocked_since, t->quiet_since), TIMEOUTS_STALL);
 }
 
 nsec_t timeouts_next(const struct timeouts *t)
@@ -94,6 +99,7 @@ nsec_t timeouts_next(const struct timeouts *t)
 
 	next = earlier(next, idle_by(t));
 	next = earlier(next, half_closed_by(t));
+	next = earlier(next, t->settled_by);
 	return earlier(next, stalled_by(t));
 }
 
@@ -108,8 +114,12 @@ enum timeouts_event timeouts_expired(struct timeouts *t, nsec_t now)
 	if (now >= idle_by(t))
 		return TIMEOUT_IDLE;
 	if (now >= stalled_by(t)) {
-		t->blocked_since = NSEC_NEVER;
+		t->blocked_since = t->quiet_since = NSEC_NEVER;
 		return TIMEOUT_STALL;
+	}
+	if (now >= t->settled_by) {
+		t->settled_by = NSEC_NEVER;
+		return TIMEOUT_SETTLED;
 	}
 	return TIMEOUT_NONE;
 }

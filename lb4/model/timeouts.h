@@ -11,8 +11,14 @@
 #include "clock.h"
 #include "config.h"
 
-/* A send that has not finished for this long has its source watched for a reset. */
+/*
+ * A send that has not finished for this long has its source watched for a reset, and so has a side
+ * that has said FIN this long ago: most connections do without.
+ */
 #define TIMEOUTS_STALL NSEC_PER_SEC
+
+/* Established for this long, a connection is one that stays. */
+#define TIMEOUTS_SETTLE NSEC_PER_SEC
 
 enum timeouts_event {
 	TIMEOUT_NONE,
@@ -20,7 +26,8 @@ enum timeouts_event {
 	TIMEOUT_IDLE,
 	TIMEOUT_HALF_CLOSED,
 	TIMEOUT_LIFETIME,
-	TIMEOUT_STALL, /* not an end: a send has made no progress for TIMEOUTS_STALL */
+	TIMEOUT_STALL,	 /* not an end: nobody has received from a side for TIMEOUTS_STALL */
+	TIMEOUT_SETTLED, /* nor is this: it has been established for TIMEOUTS_SETTLE */
 };
 
 struct timeouts {
@@ -29,9 +36,12 @@ struct timeouts {
 	nsec_t budget_by;
 	nsec_t last_byte;
 	nsec_t blocked_since; /* NSEC_NEVER when no send is under way, or its stall was told */
+	nsec_t quiet_since;   /* a side said FIN; NSEC_NEVER when none did, or it was told */
+	nsec_t settled_by;    /* NSEC_NEVER when it was told */
 	nsec_t lifetime_by;
 	nsec_t idle, half_closed; /* 0: none */
 	bool established, is_half_closed;
+	bool settles; /* there is something to do once it has settled */
 };
 
 void timeouts_start(struct timeouts *t, const struct service_settings *settings, nsec_t now);
@@ -72,5 +82,5 @@ static inline void timeouts_unblocked(struct timeouts *t)
 /* The earliest time at which timeouts_expired() may say something; NSEC_NEVER: none. */
 nsec_t timeouts_next(const struct timeouts *t);
 
-/* What is over at `now`. TIMEOUT_STALL is told once for each send. */
+/* What is over at `now`. TIMEOUT_STALL is told once for each send and each FIN, TIMEOUT_SETTLED once. */
 enum timeouts_event timeouts_expired(struct timeouts *t, nsec_t now);

@@ -115,7 +115,7 @@ void connecting_to(struct connection *c, const struct snapshot_service *service,
 	if (c->n_tries++ > 0)
 		counter_add(connection_service_counters(c)->retries, 1);
 	if (r >= 0)
-		r = socket_tune(c->side[SERVER].fd, &service->settings);
+		r = socket_tune_new(c->side[SERVER].fd, &service->settings);
 	if (r < 0) {
 		c->last_error = -r;
 		connection_end(c, END_INTERNAL);
@@ -129,6 +129,7 @@ void connecting_to(struct connection *c, const struct snapshot_service *service,
 	}
 	c->proxy_out = service->settings.proxy_out;
 	c->splice_after = service->settings.splice_after;
+	c->keepalive = keepalive_of(&service->settings);
 	c->connecting = true;
 	c->timed_out = c->abandoned = false;
 	c->connect_started = s->now;

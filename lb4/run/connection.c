@@ -123,7 +123,6 @@ void connection_end(struct connection *c, enum end_reason reason)
 bool connection_open(struct splicer *s, const struct snapshot_service *service, struct arrival *a)
 {
 	struct connection *c = slots_new(&s->connections);
-	int r = a->error;
 
 	if (!c)
 		return false;
@@ -146,13 +145,22 @@ bool connection_open(struct splicer *s, const struct snapshot_service *service, 
 	a->admission = (struct admission){};
 	timeouts_start(&c->timeouts, &service->settings, s->now);
 
-	if (r >= 0)
-		r = socket_tune(a->fd, &service->settings);
-	if (r < 0)
+	if (a->error < 0)
 		connection_end(c, END_CLIENT_RESET); /* between the accept and now */
 	else
 		preface_begin(c);
 	return true;
+}
+
+/* What a connection that stays needs, and a short one does without. */
+static void settle(struct connection *c)
+{
+	if (!connection_wake(c))
+		return;
+	if (socket_tune_keepalive(c->side[SERVER].fd, &c->keepalive) < 0)
+		connection_end(c, END_INTERNAL);
+	else
+		connection_arm(c);
 }
 
 void connection_expire(struct connection *c)
@@ -172,6 +180,9 @@ void connection_expire(struct connection *c)
 			return;
 		relay_stalled(c);
 		connection_arm(c);
+		return;
+	case TIMEOUT_SETTLED:
+		settle(c);
 		return;
 	case TIMEOUT_IDLE:
 		connection_end(c, END_IDLE);

@@ -71,6 +71,7 @@ struct direction {
 	bool awaits_room;	 /* … and needed */
 	bool eof;		 /* the source said FIN */
 	bool finished;		 /* and so did we to the destination */
+	bool expects_later;	 /* the source had no more when it was last looked at */
 	bool starved;		 /* would receive, but waits for a buffer, in splicer.starved */
 	uint8_t calm_turns;	 /* of little bytes, one after the other; see mover_splice.c */
 	uint32_t run;		 /* bytes without a pause; see mover_copy.c */
@@ -131,6 +132,7 @@ struct connection {
 	struct greeting *greeting;	/* what it said, for people; or NULL */
 	int last_error;			/* of the last failed connect, a positive errno */
 	struct backend *last_failed;	/* whose connect that was; referenced, or NULL */
+	struct keepalive keepalive;	/* towards the backend, once it has settled */
 	nsec_t connect_started, connect_took;
 	nsec_t queued_at;
 	struct admission admissions[ADMISSIONS_MAX];

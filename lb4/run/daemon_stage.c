@@ -95,7 +95,8 @@ static int refuse_listen(const struct address *address, int r, char **ret_error)
 }
 
 static int open_listener(struct daemon *d, const struct address *address,
-			 struct live_listener *listener, char **ret_error)
+			 const struct service_settings *settings, struct live_listener *listener,
+			 char **ret_error)
 {
 	int r = claim(d, address);
 
@@ -107,7 +108,7 @@ static int open_listener(struct daemon *d, const struct address *address,
 	for (unsigned i = 0; i < d->n_workers; i++)
 		listener->fds[i] = -1;
 	for (unsigned i = 0; i < d->n_workers; i++) {
-		r = socket_listen(address, &listener->fds[i]);
+		r = socket_listen(address, settings, &listener->fds[i]);
 		if (r < 0)
 			return refuse_listen(address, r, ret_error);
 	}
@@ -135,7 +136,7 @@ static int stage_listeners(struct daemon *d, const struct service_config *config
 			continue;
 		}
 		listener->id = ++d->next_id;
-		r = open_listener(d, &listener->address, listener, ret_error);
+		r = open_listener(d, &listener->address, &config->settings, listener, ret_error);
 		if (r < 0)
 			return r;
 	}

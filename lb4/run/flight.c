@@ -27,7 +27,7 @@ bool flight_expects(const struct flight *f, uint64_t token)
 static enum flight_event receive(struct flight *f)
 {
 	f->operation = FLIGHT_RECEIVE;
-	ring_receive(f->ring, f->fd, RING_BUFFER_SIZE, token_of(f, FLIGHT_RECEIVE));
+	ring_receive(f->ring, f->fd, RING_BUFFER_SIZE, true, token_of(f, FLIGHT_RECEIVE));
 	return FLIGHT_GOES_ON;
 }
 

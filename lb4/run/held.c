@@ -5,16 +5,37 @@
 
 #include "held.h"
 #include "relay.h"
+#include "socket.h"
 
-void held_receive(struct connection *c, unsigned direction)
+void held_receive(struct connection *c, unsigned direction, bool later)
 {
 	struct direction *d = &c->direction[direction];
 
 	d->receiving = true;
 	d->starved = false;
 	ring_receive(c->splicer->ring, c->side[direction].fd,
-		     RING_BUFFER_SIZE - (d->holds ? d->size : 0),
+		     RING_BUFFER_SIZE - (d->holds ? d->size : 0), later,
 		     connection_token(c, TOKEN_RECEIVE + direction));
+}
+
+int held_read(struct connection *c, unsigned direction)
+{
+	struct direction *d = &c->direction[direction];
+	struct ring *ring = c->splicer->ring;
+	ssize_t n;
+
+	d->data = ring_buffer_take(ring, &d->buffer);
+	if (!d->data)
+		return -ENOBUFS;
+	n = socket_read(c->side[direction].fd, d->data, RING_BUFFER_SIZE);
+	d->holds = n > 0;
+	if (d->holds) {
+		d->size = (uint32_t)n;
+		d->sent = 0;
+	} else {
+		ring_buffer_return(ring, d->buffer);
+	}
+	return (int)n;
 }
 
 /* Goes on when a buffer is free again. */
@@ -60,7 +81,7 @@ bool held_take(struct connection *c, unsigned direction, const struct ring_compl
 	else if (result == -ENOBUFS && !ring_has_buffers(c->splicer->ring))
 		starve(c, direction);
 	else if (result == -ENOBUFS || result == -EINTR || result == -EAGAIN)
-		held_receive(c, direction);
+		held_receive(c, direction, false);
 	else
 		relay_source_failed(c, direction, -result);
 	return false;

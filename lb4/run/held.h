@@ -9,8 +9,17 @@
 #include "connection.h"
 #include "ring.h"
 
-/* Receives, as much as there is room for. */
-void held_receive(struct connection *c, unsigned direction);
+/*
+ * Receives, as much as there is room for. With `later` nothing is expected to be there yet.
+ */
+void held_receive(struct connection *c, unsigned direction, bool later);
+
+/*
+ * Reads what is there, by a system call and at once: for a direction that holds nothing. Bytes, which
+ * it holds then; 0 at FIN, which the next receive tells again; -errno, which it does not: an error
+ * other than -EAGAIN and -EINTR is the source's. -ENOBUFS without a buffer.
+ */
+int held_read(struct connection *c, unsigned direction);
 
 /*
  * Takes what a receive brought, to d->data. True when there were bytes. Else what happened has been

@@ -26,7 +26,7 @@ static void copy_start(struct connection *c, unsigned direction)
 	if (d->holds)
 		send_held(c, direction);
 	else if (!d->receiving && !d->eof)
-		held_receive(c, direction);
+		held_receive(c, direction, d->expects_later);
 }
 
 /*
@@ -52,9 +52,10 @@ static void copy_received(struct connection *c, unsigned direction,
 	if (d->receive_polls) {
 		/* Begun by the splicing mover. */
 		d->receive_polls = false;
-		held_receive(c, direction);
+		held_receive(c, direction, false);
 		return;
 	}
+	d->expects_later = !completion->rest;
 	/* Bytes for a backend that was lost wait for the next one. */
 	if (!held_take(c, direction, completion) || c->state != CONNECTION_ESTABLISHED)
 		return;
@@ -88,7 +89,7 @@ static void copy_sent(struct connection *c, unsigned direction,
 		return;
 	}
 	held_release(c, direction);
-	held_receive(c, direction);
+	held_receive(c, direction, d->expects_later);
 	relay_send_ended(c, direction);
 }
 

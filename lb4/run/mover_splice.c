@@ -157,7 +157,7 @@ static void move(struct connection *c, unsigned direction)
 			d->pipe = pipes_take(c->splicer->pipes);
 		if (!d->pipe) {
 			c->splicer->n_unpiped++;
-			held_receive(c, direction);
+			held_receive(c, direction, false);
 			return;
 		}
 		n = pipe_fill(d->pipe, c->side[direction].fd);

@@ -79,7 +79,7 @@ static void read_stage(struct connection *c)
 	switch (stages[c->stage]->read(c, service, d->data + d->sent, held_size(d), &consumed,
 				       &reason)) {
 	case PREFACE_MORE:
-		held_receive(c, CLIENT);
+		held_receive(c, CLIENT, false);
 		return;
 	case PREFACE_REFUSED:
 		connection_end(c, reason);
@@ -161,7 +161,7 @@ static void preface_start(struct connection *c, unsigned direction)
 	if (c->direction[direction].holds && !c->direction[direction].starved)
 		read_stage(c);
 	else
-		held_receive(c, direction);
+		held_receive(c, direction, false);
 }
 
 static void preface_received(struct connection *c, unsigned direction,

@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "connecting.h"
+#include "held.h"
 #include "pipe.h"
 #include "relay.h"
 #include "socket.h"
@@ -40,11 +41,31 @@ static void pass_fin(struct connection *c, unsigned direction)
 	socket_shutdown(c->side[other_side(direction)].fd);
 	timeouts_half_closed(&c->timeouts, c->splicer->now);
 	connection_arm(c);
-	relay_watch(c, direction);
+}
+
+/*
+ * Most clients have spoken by now, and a backend that speaks first has not. False: the client is
+ * dead, and the connection may be gone.
+ */
+static bool hear_client(struct connection *c)
+{
+	struct direction *d = &c->direction[CLIENT];
+	int n = -EAGAIN;
+
+	if (!d->holds && !d->receiving && !d->eof)
+		n = held_read(c, CLIENT);
+	d->expects_later = n == -EAGAIN;
+	c->direction[SERVER].expects_later = true;
+	if (n >= 0 || n == -EAGAIN || n == -EINTR || n == -ENOBUFS)
+		return true;
+	relay_source_failed(c, CLIENT, -n);
+	return false;
 }
 
 void relay_start(struct connection *c)
 {
+	if (!hear_client(c))
+		return;
 	for (unsigned i = 0; i < SIDES; i++) {
 		c->direction[i].mover->start(c, i);
 		if (c->direction[i].eof && !c->direction[i].holds)
@@ -195,7 +216,7 @@ void relay_send_ended(struct connection *c, unsigned direction)
 void relay_stalled(struct connection *c)
 {
 	for (unsigned i = 0; i < SIDES; i++)
-		if (direction_is_sending(&c->direction[i]))
+		if (direction_is_sending(&c->direction[i]) || c->direction[i].finished)
 			relay_watch(c, i);
 }
 

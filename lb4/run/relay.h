@@ -63,7 +63,7 @@ void relay_passed(struct connection *c, unsigned direction, size_t size);
 /* A send has begun. */
 void relay_send_began(struct connection *c);
 
-/* A send has not finished for long: sources are watched, since nobody reads from them. */
+/* Nobody has received from a side for long, since it has said FIN or a send has not finished: it is watched. */
 void relay_stalled(struct connection *c);
 
 /* Waits for a reset of a side that nobody receives from. */

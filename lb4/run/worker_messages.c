@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cleanup.h"
+#include "log.h"
 #include "queue.h"
 #include "socket.h"
 #include "worker_private.h"
@@ -91,6 +93,20 @@ static int post(struct worker *w, const struct order *template)
 	return r;
 }
 
+/* What the listener accepts is as its service says now. The view there was, if any, is still valid. */
+static void set_view(struct listener *l, const struct snapshot_service *view)
+{
+	int r = 0;
+
+	if (view && l->view)
+		r = socket_retune(l->fd, &l->view->settings, &view->settings);
+	else if (view)
+		r = socket_tune(l->fd, &view->settings);
+	if (r < 0)
+		log_error("cannot set options of a listening socket: %s", strerrordesc_np(-r));
+	l->view = view;
+}
+
 static void carry_out_publish(struct worker *w, struct order *o)
 {
 	struct snapshot *old = w->snapshot;
@@ -101,7 +117,7 @@ static void carry_out_publish(struct worker *w, struct order *o)
 		struct listener *l = slots_at(&w->listeners, i);
 
 		if (l)
-			l->view = snapshot_find(w->snapshot, l->service);
+			set_view(l, snapshot_find(w->snapshot, l->service));
 	}
 	snapshot_unref(old);
 	queue_run(&w->splicer); /* others may be eligible, and limits others */
@@ -125,7 +141,7 @@ static void carry_out_listen(struct worker *w, struct order *o)
 	l->address = o->address;
 	l->wildcard = address_is_wildcard(&o->address);
 	l->service = take_ptr(o->service);
-	l->view = snapshot_find(w->snapshot, l->service);
+	set_view(l, snapshot_find(w->snapshot, l->service));
 	worker_accept_arm(w, l);
 }
 
@@ -170,7 +186,7 @@ static void carry_out_move_listener(struct worker *w, struct order *o)
 		service_unref(l->service);
 		l->service = service_ref(o->service);
 		if (view)
-			l->view = view;
+			set_view(l, view);
 	}
 }
 

@@ -152,9 +152,11 @@ int socket_claim(const struct address *address)
 	return heard.claim_result;
 }
 
-int socket_listen(const struct address *address, int *ret_fd)
+int socket_listen(const struct address *address, const struct service_settings *settings,
+		  int *ret_fd)
 {
 	(void)address;
+	assert_non_null(settings);
 	if (heard.listen_result < 0)
 		return heard.listen_result;
 	heard.listened++;

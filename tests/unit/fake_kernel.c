@@ -237,12 +237,28 @@ static int take_error(int *error)
 	return r;
 }
 
-int socket_tune(int fd, const struct service_settings *settings)
+int socket_tune_new(int fd, const struct service_settings *settings)
+{
+	fake_check(fake_find(fd)->ours, "descriptor %d is tuned by what accepted it", fd);
+	assert_non_null(settings);
+	return take_error(&fake.tune_error);
+}
+
+int socket_tune_keepalive(int fd, const struct keepalive *keepalive)
 {
 	struct fake_socket *s = fake_find(fd);
 
+	assert_true(keepalive->idle > 0);
+	fake_check(s->ours && !s->keepalive, "keepalive of descriptor %d is set twice", fd);
+	s->keepalive = true;
+	return take_error(&fake.tune_error);
+}
+
+int socket_tune(int fd, const struct service_settings *settings)
+{
+	fake_check(fake_find(fd)->listening, "descriptor %d does not listen", fd);
 	assert_non_null(settings);
-	return take_error(s->ours ? &fake.tune_error : &fake.client_error);
+	return 0;
 }
 
 int socket_bind_source(int fd, const struct address *source, bool foreign)
@@ -258,7 +274,8 @@ int socket_bind_source(int fd, const struct address *source, bool foreign)
 int socket_retune(int fd, const struct service_settings *from, const struct service_settings *to)
 {
 	assert_non_null(from);
-	return socket_tune(fd, to);
+	assert_non_null(to);
+	return take_error(fake_find(fd)->listening ? &fake.tune_error : &fake.client_error);
 }
 
 int socket_peer(int fd, struct address *ret)

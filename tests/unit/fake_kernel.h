@@ -78,6 +78,7 @@ struct fake_socket {
 	uint64_t accepted, room; /* bytes taken, and how many more can be */
 	bool shut;		 /* FIN was said */
 	bool nonblocking;
+	bool keepalive;
 	uint8_t sent[512]; /* by socket_send() */
 	size_t n_sent;
 
@@ -114,8 +115,8 @@ struct fake_kernel {
 	size_t sockets_max; /* past so many descriptors none can be had; socket_new() fails … */
 	int new_error;	    /* … with this, -EMFILE at first */
 	int park_error;	    /* of parking_enter() */
-	int tune_error;	    /* of the next socket_tune() of a socket of ours */
-	int client_error;   /* of the next socket_peer(), socket_local() or tune of a client's */
+	int tune_error;	    /* of the next tuning of a socket of ours */
+	int client_error;   /* of the next socket_peer(), socket_local() or retune of a client's */
 	int bind_error;	    /* of the next socket_bind_source() */
 	int send_error;	    /* of the next socket_send() */
 	bool roomy;	    /* receive buffers have room behind their bytes, as the kernel's */

@@ -97,22 +97,27 @@ static int take_error(struct fake_socket *s, int otherwise)
 	return error;
 }
 
+static ssize_t read_bytes(struct fake_socket *s, uint8_t *data, size_t size)
+{
+	uint64_t there = s->written - s->read;
+	ssize_t n = cut((ssize_t)(there < size ? there : size));
+
+	if (there == 0)
+		return s->fin ? 0 : s->dead ? take_error(s, 0) : -EAGAIN;
+	for (ssize_t i = 0; i < n; i++)
+		data[i] = fake_peer_byte(s, s->read + (uint64_t)i);
+	s->read += n > 0 ? (uint64_t)n : 0;
+	return n;
+}
+
 ssize_t pipe_fill(struct pipe *pipe, int fd)
 {
 	struct fake_pipe *p = (struct fake_pipe *)pipe;
-	struct fake_socket *s = find_nonblocking(fd, FAKE_RECEIVE);
-	uint64_t there = s->written - s->read;
-	ssize_t n = cut((ssize_t)(there < PIPE_ROOM ? there : PIPE_ROOM));
+	ssize_t n = read_bytes(find_nonblocking(fd, FAKE_RECEIVE), p->data, PIPE_ROOM);
 
 	fake_check(pipe->size == 0, "a pipe is filled that is not empty");
-	if (there == 0)
-		return s->fin ? 0 : s->dead ? take_error(s, 0) : -EAGAIN;
-	if (n < 0)
-		return n;
-	for (ssize_t i = 0; i < n; i++)
-		p->data[i] = fake_peer_byte(s, s->read + (uint64_t)i);
-	s->read += (uint64_t)n;
-	pipe->size = (uint32_t)n;
+	if (n > 0)
+		pipe->size = (uint32_t)n;
 	p->first = 0;
 	return n;
 }
@@ -143,6 +148,14 @@ ssize_t pipe_drain(struct pipe *pipe, int fd)
 		pipe->size -= (uint32_t)n;
 	}
 	return n;
+}
+
+ssize_t socket_read(int fd, void *data, size_t size)
+{
+	struct fake_socket *s = fake_find(fd);
+
+	fake_check(!s->busy[FAKE_RECEIVE], "a call on descriptor %d competes with the ring", fd);
+	return read_bytes(s, data, size);
 }
 
 ssize_t socket_write(int fd, const void *data, size_t size)

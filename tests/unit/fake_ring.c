@@ -24,6 +24,7 @@ struct fake_op {
 	bool cancelled;
 	bool multishot;
 	bool nonblocking;    /* its socket was, when it began */
+	bool later;	     /* … and it does not even look */
 	const uint8_t *data; /* of a send */
 	size_t size;
 	uint64_t from;	   /* of a receive: offset of its bytes */
@@ -91,13 +92,14 @@ void ring_accept(struct ring *r, int fd, bool multishot, uint64_t token)
 	op->multishot = multishot;
 }
 
-void ring_receive(struct ring *r, int fd, size_t size, uint64_t token)
+void ring_receive(struct ring *r, int fd, size_t size, bool later, uint64_t token)
 {
 	struct fake_op *op = op_start(FAKE_RECEIVE, fd, token);
 
 	(void)r;
 	fake_check(size > 0 && size <= RING_BUFFER_SIZE, "a receive of %zu bytes", size);
 	op->size = size;
+	op->later = later && op->socket->nonblocking;
 	op->nonblocking = op->socket->nonblocking;
 }
 
@@ -215,6 +217,10 @@ static bool run_receive(struct fake_op *op)
 
 	if (fake.n_out + fake.n_filled >= fake.n_buffers) {
 		op->result = -ENOBUFS;
+		return true;
+	}
+	if (op->later) {
+		op->result = -EAGAIN;
 		return true;
 	}
 	if (n > 0) {
@@ -458,6 +464,22 @@ int ring_wait(struct ring *r, nsec_t deadline)
 	return 0;
 }
 
+void *ring_buffer_take(struct ring *r, uint16_t *ret_buffer)
+{
+	uint16_t i = 0;
+
+	(void)r;
+	if (fake.n_out + fake.n_filled >= fake.n_buffers || (fake.chaos && fake_chance(5)))
+		return NULL;
+	while (fake.buffers[i].data)
+		i++;
+	fake.buffers[i] = (struct fake_buffer){malloc(RING_BUFFER_SIZE), RING_BUFFER_SIZE};
+	assert_non_null(fake.buffers[i].data);
+	fake.n_out++;
+	*ret_buffer = i;
+	return fake.buffers[i].data;
+}
+
 /* Exactly as large as its bytes, so that a sanitizer sees who reads on; or with room for more. */
 static void hand_out(const struct fake_op *op, struct ring_completion *ret)
 {
@@ -487,8 +509,10 @@ bool ring_next(struct ring *r, struct ring_completion *ret)
 	op = container_of(fake.posted.next, struct fake_op, node);
 	list_unlink(&op->node);
 	*ret = (struct ring_completion){.token = op->token, .result = op->result, .more = op->more};
-	if (op->kind == FAKE_RECEIVE && op->result > 0)
+	if (op->kind == FAKE_RECEIVE && op->result > 0) {
 		hand_out(op, ret);
+		ret->rest = op->socket->read < op->socket->written;
+	}
 	if (!op->more) {
 		op->socket->busy[op->kind] = false;
 		op->socket->n_ops--;

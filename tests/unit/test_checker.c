@@ -54,7 +54,7 @@ static int listen_somewhere(struct address *ret)
 
 	if (ret->port)
 		any.port = ret->port;
-	assert_int_equal(socket_listen(&any, &fd), 0);
+	assert_int_equal(socket_listen(&any, NULL, &fd), 0);
 	assert_int_equal(socket_local(fd, ret), 0);
 	return fd;
 }

@@ -95,7 +95,7 @@ static void ends_pass(void **state)
 	exchange(b, other);
 	assert_true(is_parked(b, done));
 	fake_fin(done);
-	bench_settle(b);
+	bench_pass(b, TIMEOUTS_STALL);
 	assert_true(done->partner->shut);
 	exchange(b, reset);
 	exchange(b, other);

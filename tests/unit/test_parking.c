@@ -32,7 +32,7 @@ static void connect_one(int *ret_fd, int *ret_peer)
 
 	assert_int_equal(address_parse("127.0.0.1:1", false, &any, &why), 0);
 	any.port = 0;
-	assert_int_equal(socket_listen(&any, &listener), 0);
+	assert_int_equal(socket_listen(&any, NULL, &listener), 0);
 	assert_int_equal(socket_local(listener, &local), 0);
 	assert_int_equal(socket_new(&local, ret_fd), 0);
 	length = address_to_sockaddr(&local, &sa);
@@ -181,8 +181,8 @@ static void operations_go_on(void **state)
 	struct ring *r;
 
 	assert_int_equal(ring_open(8, 8, &r), 0);
-	ring_receive(r, c.fds[0], RING_BUFFER_SIZE, TOKEN_A);
-	ring_receive(r, c.fds[1], RING_BUFFER_SIZE, TOKEN_B);
+	ring_receive(r, c.fds[0], RING_BUFFER_SIZE, false, TOKEN_A);
+	ring_receive(r, c.fds[1], RING_BUFFER_SIZE, false, TOKEN_B);
 	assert_int_equal(ring_submit(r), 0);
 	assert_int_equal(parking_enter(p, 1, c.fds), 0);
 	assert_int_equal(parking_enter(p, 2, other.fds), 0);
@@ -198,7 +198,7 @@ static void operations_go_on(void **state)
 
 	/* What is begun after it has woken uses the new descriptors. */
 	assert_int_equal(parking_wake(p, 1, woken), 0);
-	ring_receive(r, woken[0], RING_BUFFER_SIZE, TOKEN_A);
+	ring_receive(r, woken[0], RING_BUFFER_SIZE, false, TOKEN_A);
 	assert_int_equal(ring_submit(r), 0);
 	assert_int_equal(parking_enter(p, 1, woken), 0);
 	socket_shutdown(c.peers[0]);

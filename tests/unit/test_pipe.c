@@ -33,7 +33,7 @@ static void connected(int ends[2])
 	struct sockaddr_storage sa;
 	socklen_t length;
 
-	assert_int_equal(socket_listen(&at, &listener), 0);
+	assert_int_equal(socket_listen(&at, NULL, &listener), 0);
 	assert_int_equal(socket_local(listener, &at), 0);
 	assert_int_equal(socket_new(&at, &ends[0]), 0);
 	length = address_to_sockaddr(&at, &sa);

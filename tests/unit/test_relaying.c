@@ -158,7 +158,7 @@ static void reset_after_fin(void **state)
 		fake_fin(side);
 		bench_settle(b);
 		fake_rst(side);
-		bench_settle(b);
+		bench_pass(b, TIMEOUTS_STALL); /* who has said FIN is watched after a while */
 		bench_expect_end(b, client, by_server ? END_SERVER_RESET : END_CLIENT_RESET);
 		assert_int_equal(side->partner->accepted, 100);
 	}
@@ -173,6 +173,8 @@ static void a_watch_is_kept_up(void **state)
 	client->inject[FAKE_WATCH] = POLLRDHUP;
 	fake_fin(client);
 	bench_settle(b);
+	assert_false(fake_is_pending(client, FAKE_WATCH)); /* most say FIN and are done */
+	bench_pass(b, TIMEOUTS_STALL);
 	assert_int_equal(client->inject[FAKE_WATCH], 0);
 	assert_true(fake_is_pending(client, FAKE_WATCH));
 	fake_rst(client);
@@ -279,7 +281,7 @@ static void a_reset_after_fin_and_a_good_send(void **state)
 		fake_set_room(side, UINT64_MAX);
 		ring_wait(b->splicer.ring, 0);
 		fake_rst(side);
-		bench_settle(b);
+		bench_pass(b, TIMEOUTS_STALL);
 		assert_int_equal(side->accepted, 1000);
 		assert_true(side->partner->shut);
 		bench_expect_end(b, client, by_server ? END_SERVER_RESET : END_CLIENT_RESET);
@@ -442,6 +444,33 @@ static void half_closed_connections_end(void **state)
 	bench_expect_end(b, client, END_HALF_CLOSED);
 }
 
+/* Connections that stay get keepalive towards the backend, and short ones do without the calls. */
+static void keepalive_of_those_that_stay(void **state)
+{
+	struct bench *b = *state;
+	struct fake_socket *client, *brief;
+
+	b->settings.keepalive_idle = 60 * NSEC_PER_SEC;
+	b->settings.keepalive_interval = 10 * NSEC_PER_SEC;
+	b->settings.keepalive_count = 6;
+	bench_publish(b, true);
+	client = bench_accept(b, 0);
+	brief = bench_accept(b, 0);
+	assert_false(client->partner->keepalive);
+	bench_pass(b, TIMEOUTS_SETTLE / 2);
+	fake_fin(brief);
+	fake_fin(brief->partner);
+	bench_pass(b, TIMEOUTS_SETTLE);
+	bench_expect_end(b, brief, END_DONE);
+	assert_false(brief->partner->keepalive);
+	assert_true(client->partner->keepalive);
+	bench_pass(b, 10 * TIMEOUTS_SETTLE); /* once */
+	fake_fin(client);
+	fake_fin(client->partner);
+	bench_settle(b);
+	bench_expect_end(b, client, END_DONE);
+}
+
 static void old_connections_end(void **state)
 {
 	struct bench *b = *state;
@@ -547,6 +576,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_stall_that_passes, setup, teardown),
 		cmocka_unit_test_setup_teardown(idle_connections_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(half_closed_connections_end, setup, teardown),
+		cmocka_unit_test_setup_teardown(keepalive_of_those_that_stay, setup, teardown),
 		cmocka_unit_test_setup_teardown(old_connections_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(idle_is_armed_by_the_connect, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_limits_no_timers, setup, teardown),

@@ -43,7 +43,7 @@ static void receives_sends_and_sees_the_end(void **state)
 	pair(fds);
 	assert_int_equal(ring_open(8, 64, &r), 0);
 
-	ring_receive(r, fds[0], RING_BUFFER_SIZE, TOKEN_A);
+	ring_receive(r, fds[0], RING_BUFFER_SIZE, false, TOKEN_A);
 	ring_send(r, fds[1], "hello", 5, TOKEN_B);
 	for (int i = 0; i < 2; i++) {
 		c = completion(r);
@@ -54,7 +54,7 @@ static void receives_sends_and_sees_the_end(void **state)
 		ring_buffer_return(r, c.buffer);
 	}
 
-	ring_receive(r, fds[0], RING_BUFFER_SIZE, TOKEN_A);
+	ring_receive(r, fds[0], RING_BUFFER_SIZE, false, TOKEN_A);
 	close(fds[1]);
 	c = completion(r);
 	assert_int_equal(c.result, 0);
@@ -74,7 +74,7 @@ static void cancels(void **state)
 	(void)state;
 	pair(fds);
 	assert_int_equal(ring_open(8, 64, &r), 0);
-	ring_receive(r, fds[0], RING_BUFFER_SIZE, TOKEN_A);
+	ring_receive(r, fds[0], RING_BUFFER_SIZE, false, TOKEN_A);
 	ring_poll(r, fds[0], POLLIN, TOKEN_B);
 	ring_cancel(r, TOKEN_A);
 	c = completion(r);
@@ -108,12 +108,12 @@ static void a_burst_gets_more_buffers(void **state)
 	for (int i = 0; i < N; i++) {
 		pair(fds[i]);
 		assert_int_equal(write(fds[i][1], &i, sizeof(i)), sizeof(i));
-		ring_receive(r, fds[i][0], RING_BUFFER_SIZE, (uint64_t)i + 1);
+		ring_receive(r, fds[i][0], RING_BUFFER_SIZE, false, (uint64_t)i + 1);
 	}
 	while (n < N) {
 		c = completion(r);
 		if (c.result == -ENOBUFS) {
-			ring_receive(r, fds[c.token - 1][0], RING_BUFFER_SIZE, c.token);
+			ring_receive(r, fds[c.token - 1][0], RING_BUFFER_SIZE, false, c.token);
 			continue;
 		}
 		assert_int_equal(c.result, sizeof(int));
@@ -149,12 +149,12 @@ static void supply_follows_the_load(void **state)
 	for (int i = 0; i < N; i++) {
 		pair(fds[i]);
 		assert_int_equal(write(fds[i][1], &i, sizeof(i)), sizeof(i));
-		ring_receive(r, fds[i][0], RING_BUFFER_SIZE, (uint64_t)i + 1);
+		ring_receive(r, fds[i][0], RING_BUFFER_SIZE, false, (uint64_t)i + 1);
 	}
 	while (n < N) {
 		c = completion(r);
 		if (c.result == -ENOBUFS) {
-			ring_receive(r, fds[c.token - 1][0], RING_BUFFER_SIZE, c.token);
+			ring_receive(r, fds[c.token - 1][0], RING_BUFFER_SIZE, false, c.token);
 			continue;
 		}
 		n++;
@@ -188,7 +188,7 @@ static void a_crowd_is_fed(void **state)
 	assert_int_equal(ring_open(4096, 4 * N, &r), 0);
 	for (int i = 0; i < N; i++) {
 		pair(fds[i]);
-		ring_receive(r, fds[i][0], RING_BUFFER_SIZE, (uint64_t)i + 1);
+		ring_receive(r, fds[i][0], RING_BUFFER_SIZE, false, (uint64_t)i + 1);
 	}
 	assert_int_equal(ring_submit(r), 0);
 	for (int i = 0; i < N; i++)
@@ -196,7 +196,7 @@ static void a_crowd_is_fed(void **state)
 	for (int n = 0; n < N;) {
 		c = completion(r);
 		if (c.result == -ENOBUFS) {
-			ring_receive(r, fds[c.token - 1][0], RING_BUFFER_SIZE, c.token);
+			ring_receive(r, fds[c.token - 1][0], RING_BUFFER_SIZE, false, c.token);
 			continue;
 		}
 		n++;
@@ -225,7 +225,7 @@ static void accepts_and_connects(void **state)
 	(void)state;
 	assert_int_equal(address_parse("127.0.0.1:1", false, &any, &why), 0);
 	any.port = 0;
-	assert_int_equal(socket_listen(&any, &listener), 0);
+	assert_int_equal(socket_listen(&any, NULL, &listener), 0);
 	assert_int_equal(socket_local(listener, &local), 0);
 	assert_int_equal(socket_new(&local, &client), 0);
 	length = address_to_sockaddr(&local, &sa);
@@ -248,7 +248,7 @@ static void accepts_and_connects(void **state)
 
 	/* A watch sees the RST, also behind a FIN. */
 	socket_shutdown(accepted);
-	ring_receive(r, client, RING_BUFFER_SIZE, TOKEN_B);
+	ring_receive(r, client, RING_BUFFER_SIZE, false, TOKEN_B);
 	assert_int_equal(completion(r).result, 0);
 	ring_watch(r, client, 0, TOKEN_C);
 	assert_int_equal(ring_wait(r, 0), 0);

@@ -43,7 +43,7 @@ static int try_connect(int fd, const struct address *to)
 static int listen_at(enum address_family family, struct address *ret)
 {
 	struct address a = loopback(family);
-	int fd = -1, r = socket_listen(&a, &fd);
+	int fd = -1, r = socket_listen(&a, NULL, &fd);
 
 	if (r == -EAFNOSUPPORT || r == -EADDRNOTAVAIL)
 		skip(); /* no IPv6 here */
@@ -103,7 +103,7 @@ static void addresses_are_shared(void **state)
 	int third = -1;
 
 	(void)state;
-	assert_int_equal(socket_listen(&at, &second), 0);
+	assert_int_equal(socket_listen(&at, NULL, &second), 0);
 	assert_int_equal(socket_claim(&at), -EADDRINUSE);
 	closep(&first);
 	closep(&second);
@@ -112,7 +112,7 @@ static void addresses_are_shared(void **state)
 	unshared = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(unshared, (struct sockaddr *)&sa, length), 0);
 	assert_int_equal(listen(unshared, 1), 0);
-	assert_int_equal(socket_listen(&at, &third), -EADDRINUSE);
+	assert_int_equal(socket_listen(&at, NULL, &third), -EADDRINUSE);
 	assert_int_equal(third, -1);
 }
 
@@ -137,7 +137,7 @@ static void wildcards(void **state)
 	assert_int_equal(peer.family, ADDRESS_IPV4);
 	assert_true(address_equal(&local, &to));
 
-	assert_int_equal(socket_listen(&only_six, &six), 0);
+	assert_int_equal(socket_listen(&only_six, NULL, &six), 0);
 	assert_int_equal(socket_local(six, &local), 0);
 	to.port = local.port;
 	assert_int_equal(socket_new(&to, &refused), 0);
@@ -181,6 +181,41 @@ static void tuning(void **state)
 	assert_int_equal(option(plain, SOL_SOCKET, SO_KEEPALIVE), 0);
 	assert_int_equal(option(plain, IPPROTO_TCP, TCP_USER_TIMEOUT), 0);
 	assert_int_equal(socket_tune(-1, &none), -EBADF);
+}
+
+/* What a listening socket accepts is tuned from the start. */
+static void listeners_tune(void **state)
+{
+	const struct service_settings settings = {
+		.keepalive_idle = 70 * NSEC_PER_SEC,
+		.keepalive_interval = 7 * NSEC_PER_SEC,
+		.keepalive_count = 4,
+		.user_timeout = 12345 * NSEC_PER_MSEC,
+	};
+	const struct service_settings others = {.keepalive_idle = 90 * NSEC_PER_SEC,
+						.keepalive_interval = 9 * NSEC_PER_SEC,
+						.keepalive_count = 9};
+	struct address at = loopback(ADDRESS_IPV4);
+	_cleanup_(closep) int listener = -1;
+
+	(void)state;
+	assert_int_equal(socket_listen(&at, &settings, &listener), 0);
+	assert_int_equal(socket_local(listener, &at), 0);
+	for (int i = 0; i < 2; i++) {
+		_cleanup_(closep) int client = -1, server = -1;
+
+		assert_int_equal(socket_new(&at, &client), 0);
+		assert_int_equal(try_connect(client, &at), 0);
+		await(listener, POLLIN);
+		server = socket_accept_pending(listener);
+		assert_true(server >= 0);
+		assert_int_not_equal(option(server, IPPROTO_TCP, TCP_NODELAY), 0);
+		assert_int_not_equal(option(server, SOL_SOCKET, SO_KEEPALIVE), 0);
+		assert_int_equal(option(server, IPPROTO_TCP, TCP_KEEPIDLE), i ? 90 : 70);
+		assert_int_equal(option(server, IPPROTO_TCP, TCP_KEEPCNT), i ? 9 : 4);
+		assert_int_equal(option(server, IPPROTO_TCP, TCP_USER_TIMEOUT), i ? 0 : 12345);
+		assert_int_equal(socket_retune(listener, &settings, &others), 0);
+	}
 }
 
 static void shutdown_is_fin(void **state)
@@ -246,6 +281,7 @@ int main(void)
 		cmocka_unit_test(addresses_are_shared),
 		cmocka_unit_test(wildcards),
 		cmocka_unit_test(tuning),
+		cmocka_unit_test(listeners_tune),
 		cmocka_unit_test(shutdown_is_fin),
 		cmocka_unit_test(close_is_fin),
 		cmocka_unit_test(reset_is_rst),

@@ -63,6 +63,7 @@ static void silence_ends(void **state)
 	timeouts_byte(&t, AT(30));
 	expect(&t, AT(90), TIMEOUT_IDLE);
 	timeouts_half_closed(&t, AT(40));
+	expect(&t, AT(40) + TIMEOUTS_STALL, TIMEOUT_STALL);
 	expect(&t, AT(60), TIMEOUT_HALF_CLOSED);
 	timeouts_byte(&t, AT(50));
 	expect(&t, AT(70), TIMEOUT_HALF_CLOSED);
@@ -112,6 +113,22 @@ static void a_stall_is_told_once(void **state)
 	assert_int_equal(timeouts_expired(&t, AT(60)), TIMEOUT_IDLE);
 }
 
+/* Where there is something to do then, and not before a backend has been found. */
+static void settling(void **state)
+{
+	struct service_settings s = settings;
+	struct timeouts t;
+
+	(void)state;
+	s.keepalive_idle = 60 * S;
+	t = established(&s);
+	expect(&t, START + TIMEOUTS_SETTLE, TIMEOUT_SETTLED);
+	expect(&t, AT(60), TIMEOUT_IDLE);
+	t = established(&s);
+	assert_true(timeouts_connecting(&t, &s, START));
+	expect(&t, AT(1), TIMEOUT_CONNECT);
+}
+
 static void no_limits(void **state)
 {
 	static const struct service_settings none;
@@ -123,6 +140,7 @@ static void no_limits(void **state)
 	assert_int_equal(timeouts_next(&t), NSEC_NEVER);
 	timeouts_established(&t, START);
 	timeouts_half_closed(&t, START);
+	expect(&t, START + TIMEOUTS_STALL, TIMEOUT_STALL);
 	assert_int_equal(timeouts_next(&t), NSEC_NEVER);
 	assert_int_equal(timeouts_expired(&t, NSEC_NEVER - 1), TIMEOUT_NONE);
 }
@@ -140,7 +158,7 @@ static void endless_limits(void **state)
 	struct timeouts t = established(&endless);
 
 	(void)state;
-	timeouts_half_closed(&t, START);
+	timeouts_half_closed(&t, NSEC_NEVER - 5);
 	timeouts_blocked(&t, NSEC_NEVER - 5);
 	assert_int_equal(timeouts_next(&t), NSEC_NEVER);
 }
@@ -195,10 +213,15 @@ static void next_is_exact(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(tries_within_a_budget),    cmocka_unit_test(silence_ends),
-		cmocka_unit_test(a_new_try_is_not_silence), cmocka_unit_test(age_ends_at_any_time),
-		cmocka_unit_test(a_stall_is_told_once),	    cmocka_unit_test(no_limits),
-		cmocka_unit_test(endless_limits),	    cmocka_unit_test(next_is_exact),
+		cmocka_unit_test(tries_within_a_budget),
+		cmocka_unit_test(silence_ends),
+		cmocka_unit_test(a_new_try_is_not_silence),
+		cmocka_unit_test(age_ends_at_any_time),
+		cmocka_unit_test(a_stall_is_told_once),
+		cmocka_unit_test(settling),
+		cmocka_unit_test(no_limits),
+		cmocka_unit_test(endless_limits),
+		cmocka_unit_test(next_is_exact),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
