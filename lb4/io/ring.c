@@ -50,6 +50,7 @@ struct ring {
 	struct buffers buffers;
 	bool deferred; /* operations complete inside ring_wait() and when a full queue is submitted */
 	uint64_t n_submissions, n_waits;
+	uint32_t n_taken, n_taken_before; /* completions since the last wait, and before that */
 };
 
 static uint32_t round_up_power_of_two(uint32_t n)
@@ -355,6 +356,8 @@ int ring_wait(struct ring *r, nsec_t deadline)
 	int result;
 
 	r->n_waits++;
+	r->n_taken_before = r->n_taken;
+	r->n_taken = 0;
 	now = deadline == 0 || deadline == NSEC_NEVER ? 0 : clock_now();
 	if (deadline <= now) {
 		result = io_uring_submit_and_get_events(&r->uring);
@@ -380,6 +383,12 @@ int ring_submit(struct ring *r)
 	if (io_uring_sq_ready(&r->uring) == 0)
 		return 0;
 	return result < 0 ? result : -EAGAIN;
+}
+
+bool ring_is_quiet(const struct ring *r)
+{
+	return r->n_taken <= 1 && r->n_taken_before <= 1 && io_uring_sq_ready(&r->uring) == 0 &&
+	       io_uring_cq_ready(&r->uring) == 0;
 }
 
 static void *buffer_taken(struct buffers *b, uint16_t id)
@@ -430,6 +439,7 @@ bool ring_next(struct ring *r, struct ring_completion *ret)
 			}
 		}
 		io_uring_cqe_seen(&r->uring, cqe);
+		r->n_taken++;
 		if (ret->token == TOKEN_OF_RING)
 			continue;
 		if (ret->result == -ENOBUFS && r->buffers.max)

@@ -105,6 +105,12 @@ int ring_wait(struct ring *r, nsec_t deadline);
  */
 int ring_submit(struct ring *r);
 
+/*
+ * The last completion was alone, and so was the one before it; nothing is queued. What is done by a
+ * system call now holds nobody up, and would gain nothing from going to the kernel with others.
+ */
+bool ring_is_quiet(const struct ring *r);
+
 /* Takes the next completion; false when there is none. */
 bool ring_next(struct ring *r, struct ring_completion *ret);
 

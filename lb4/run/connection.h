@@ -116,6 +116,7 @@ struct connection {
 	bool parked;	 /* its sockets have no descriptors; see parked.h */
 	bool warm;	 /* had an event since it was looked at for parking */
 	bool connecting; /* the connect is under way */
+	bool handshake;	 /* its last packet waits for the first bytes to the backend */
 	bool timed_out;	 /* … and was cancelled, since the try's time was over */
 	bool abandoned;	 /* … and was cancelled, since the backend left the table */
 	bool paused;	 /* between two rounds of candidates */

@@ -8,6 +8,10 @@
 
 #include "held.h"
 #include "relay.h"
+#include "socket.h"
+
+/* More than this is worth sending without holding up whatever comes meanwhile. */
+#define ALONE_MAX 4096u
 
 static void send_held(struct connection *c, unsigned direction)
 {
@@ -17,6 +21,38 @@ static void send_held(struct connection *c, unsigned direction)
 	ring_send(c->splicer->ring, c->side[other_side(direction)].fd, d->data + d->sent,
 		  d->size - d->sent, connection_token(c, TOKEN_SEND + direction));
 	relay_send_began(c);
+}
+
+/* All of it was sent. */
+static void sent_all(struct connection *c, unsigned direction)
+{
+	held_release(c, direction);
+	held_receive(c, direction, c->direction[direction].expects_later);
+}
+
+/*
+ * Sends of many connections go to the kernel together, which is where a ring wins. One that is alone
+ * is sent by a call, whose outcome is known at once. The connection may be gone afterwards.
+ */
+static void send_received(struct connection *c, unsigned direction)
+{
+	struct direction *d = &c->direction[direction];
+	ssize_t n = 0;
+
+	if (ring_is_quiet(c->splicer->ring) && d->size <= ALONE_MAX)
+		n = socket_write(c->side[other_side(direction)].fd, d->data, d->size);
+	if (n < 0 && n != -EAGAIN && n != -EINTR) {
+		relay_sink_failed(c, direction, (int)-n);
+		return;
+	}
+	if (n > 0) {
+		d->sent = (uint32_t)n;
+		relay_passed(c, direction, (size_t)n);
+	}
+	if (d->sent < d->size)
+		send_held(c, direction);
+	else
+		sent_all(c, direction);
 }
 
 static void copy_start(struct connection *c, unsigned direction)
@@ -62,7 +98,7 @@ static void copy_received(struct connection *c, unsigned direction,
 	if (is_bulk(c, d, (uint32_t)completion->result) && relay_splice(c, direction))
 		d->mover->start(c, direction);
 	else
-		send_held(c, direction);
+		send_received(c, direction);
 }
 
 static void copy_sent(struct connection *c, unsigned direction,
@@ -88,8 +124,7 @@ static void copy_sent(struct connection *c, unsigned direction,
 			send_held(c, direction);
 		return;
 	}
-	held_release(c, direction);
-	held_receive(c, direction, d->expects_later);
+	sent_all(c, direction);
 	relay_send_ended(c, direction);
 }
 

@@ -160,7 +160,11 @@ ssize_t socket_read(int fd, void *data, size_t size)
 
 ssize_t socket_write(int fd, const void *data, size_t size)
 {
-	return write_bytes(find_nonblocking(fd, FAKE_SEND), data, size);
+	struct fake_socket *s = fake_find(fd);
+
+	fake_check(!s->busy[FAKE_SEND], "a call on descriptor %d competes with the ring", fd);
+	fake_check(fake_is_buffer(data), "descriptor %d is sent what is in no buffer", fd);
+	return write_bytes(s, data, size);
 }
 
 void socket_set_nonblocking(int fd, bool nonblocking)

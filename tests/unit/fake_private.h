@@ -30,5 +30,8 @@ uint8_t fake_peer_byte(const struct fake_socket *s, uint64_t offset);
 /* Takes over `n` bytes for the peer, which have to be the next of its partner's. */
 void fake_accept_bytes(struct fake_socket *s, const uint8_t *data, uint64_t n);
 
+/* Whether it points into a buffer that is handed out. */
+bool fake_is_buffer(const uint8_t *data);
+
 /* Whether an operation of the socket was begun, but not submitted. */
 bool fake_is_queued(const struct fake_socket *s);

@@ -115,6 +115,11 @@ static int buffer_of(const uint8_t *data)
 	return -1;
 }
 
+bool fake_is_buffer(const uint8_t *data)
+{
+	return buffer_of(data) >= 0;
+}
+
 void ring_send(struct ring *r, int fd, const void *data, size_t size, uint64_t token)
 {
 	struct fake_op *op = op_start(FAKE_SEND, fd, token);
@@ -497,6 +502,12 @@ static void hand_out(const struct fake_op *op, struct ring_completion *ret)
 	fake.n_out++;
 	ret->data = data;
 	ret->buffer = i;
+}
+
+bool ring_is_quiet(const struct ring *r)
+{
+	(void)r;
+	return list_empty(&fake.posted) && fake.n_submitted == fake.n_started;
 }
 
 bool ring_next(struct ring *r, struct ring_completion *ret)
