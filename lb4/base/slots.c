@@ -77,6 +77,19 @@ void slots_free(struct slots *s, void *object)
 	s->n_used--;
 }
 
+#define CACHE_LINE 64
+
+void slots_prefetch(const struct slots *s, uint32_t index, size_t size)
+{
+	const char *object;
+
+	if (index >= s->n_made)
+		return;
+	object = (const char *)slot_of(s, index);
+	for (size_t i = 0; i < size; i += CACHE_LINE)
+		__builtin_prefetch(object + i, 1);
+}
+
 void *slots_at(const struct slots *s, uint32_t index)
 {
 	struct slot *slot;

@@ -40,5 +40,8 @@ void slots_free(struct slots *s, void *object);
 /* The object in use at `index` with the low 24 bits of its generation, or NULL. */
 void *slots_find(const struct slots *s, uint32_t index, uint32_t generation24);
 
+/* Fetches the first `size` bytes of the object at `index` into the cache, if there is one. */
+void slots_prefetch(const struct slots *s, uint32_t index, size_t size);
+
 /* The object in use at `index`, or NULL: for walking 0 .. n_made − 1. */
 void *slots_at(const struct slots *s, uint32_t index);

@@ -26,7 +26,7 @@
 #define RESERVE_STEP  16u
 #define BUDGETED_MAX  64u /* supplied while memory is limited: others need it too */
 #define KEPT_WARM     64u /* unsupplied buffers beyond these give their memory back */
-#define CQ_PER_SQ     4u
+#define CQ_PER_SQ     8u
 #define WAIT_LIMIT    (3600 * NSEC_PER_SEC) /* far deadlines are waited for in pieces */
 #define TOKEN_OF_RING 0
 
@@ -417,6 +417,15 @@ static void buffers_short(struct buffers *b)
 	    b->target > BUDGETED_MAX)
 		b->target = BUDGETED_MAX;
 	buffers_supply(b);
+}
+
+uint64_t ring_peek(const struct ring *r)
+{
+	const struct io_uring_cq *cq = &r->uring.cq;
+
+	if (!io_uring_cq_ready(&r->uring))
+		return TOKEN_OF_RING;
+	return cq->cqes[*cq->khead & *cq->kring_mask].user_data;
 }
 
 bool ring_next(struct ring *r, struct ring_completion *ret)

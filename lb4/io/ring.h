@@ -111,6 +111,9 @@ int ring_submit(struct ring *r);
  */
 bool ring_is_quiet(const struct ring *r);
 
+/* The token of the completion that comes next, to get ready for it; 0: none has come yet. */
+uint64_t ring_peek(const struct ring *r);
+
 /* Takes the next completion; false when there is none. */
 bool ring_next(struct ring *r, struct ring_completion *ret);
 

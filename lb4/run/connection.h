@@ -92,6 +92,7 @@ static inline bool direction_is_sending(const struct direction *d)
 	return d->sending || d->awaits_room;
 }
 
+/* What every event of its life touches comes first, in as few cache lines as it takes. */
 struct connection {
 	struct slot slot; /* first: connections live in slots */
 	struct splicer *splicer;
@@ -99,41 +100,42 @@ struct connection {
 	enum end_reason reason;
 	/* Why it will end once the dead side's last bytes have been passed on; END_NONE: will not. */
 	enum end_reason pending_reason;
-	struct side side[SIDES];
-	struct direction direction[SIDES];
-	struct service *service;    /* referenced */
-	struct backend *backend;    /* referenced; NULL while none is chosen */
-	struct address client;	    /* who it is for: hashed, limited and logged */
-	struct address peer;	    /* who is connected to us: the client or its proxy */
-	struct address local;	    /* where it was accepted */
-	struct address destination; /* what the client connected to: here, or at its proxy */
-	struct timeouts timeouts;
-	struct timer timer;
-	struct list waiting; /* in splicer.waiting, or in a service's queue */
-	struct list starved; /* in splicer.starved */
-	struct list awake;   /* in splicer.awake, while it may be parked */
-
 	bool parked;	 /* its sockets have no descriptors; see parked.h */
 	bool warm;	 /* had an event since it was looked at for parking */
 	bool connecting; /* the connect is under way */
 	bool handshake;	 /* its last packet waits for the first bytes to the backend */
-	bool timed_out;	 /* … and was cancelled, since the try's time was over */
-	bool abandoned;	 /* … and was cancelled, since the backend left the table */
-	bool paused;	 /* between two rounds of candidates */
-	bool moving;	 /* lost: by our own will, since the backend has failed its checks */
-	bool queued;	 /* waits for a backend with room; see queue.h */
-	bool passing;	 /* preface: the stage is over, but for its receive */
+	struct side side[SIDES];
+	struct direction direction[SIDES];
+	struct service *service; /* referenced */
+	struct backend *backend; /* referenced; NULL while none is chosen */
+	struct timer timer;
+	struct timeouts timeouts;
+
+	struct list awake;	    /* in splicer.awake, while it may be parked */
+	struct list waiting;	    /* in splicer.waiting, or in a service's queue */
+	struct list starved;	    /* in splicer.starved */
+	struct address client;	    /* who it is for: hashed, limited and logged */
+	struct address peer;	    /* who is connected to us: the client or its proxy */
+	struct address local;	    /* where it was accepted */
+	struct address destination; /* what the client connected to: here, or at its proxy */
+
+	bool timed_out; /* the connect was cancelled, since the try's time was over */
+	bool abandoned; /* … or since the backend left the table */
+	bool paused;	/* between two rounds of candidates */
+	bool moving;	/* lost: by our own will, since the backend has failed its checks */
+	bool queued;	/* waits for a backend with room; see queue.h */
+	bool passing;	/* preface: the stage is over, but for its receive */
 	uint8_t n_admissions;
 	uint8_t stage;			/* of the preface, or past the last */
 	uint8_t proxy_out;		/* enum proxy_version that the backend wants */
-	uint32_t splice_after;		/* as the service says; 0: never */
 	uint8_t n_tries;		/* begun */
 	uint8_t n_tried;		/* entries of tried[] */
+	uint32_t splice_after;		/* as the service says; 0: never */
 	struct client_hello_scan hello; /* preface: how far the ClientHello was read */
 	struct greeting *greeting;	/* what it said, for people; or NULL */
+	struct keepalive keepalive;	/* towards the backend, once it has settled */
 	int last_error;			/* of the last failed connect, a positive errno */
 	struct backend *last_failed;	/* whose connect that was; referenced, or NULL */
-	struct keepalive keepalive;	/* towards the backend, once it has settled */
 	nsec_t connect_started, connect_took;
 	nsec_t queued_at;
 	struct admission admissions[ADMISSIONS_MAX];

@@ -104,6 +104,13 @@ static void watch_completed(struct connection *c, unsigned side,
 		relay_watched(c, side);
 }
 
+void splicer_prefetch(const struct splicer *s, uint64_t token)
+{
+	if (token_kind(token) >= TOKEN_CONNECT)
+		slots_prefetch(&s->connections, token_index(token),
+			       offsetof(struct connection, awake));
+}
+
 void splicer_complete(struct splicer *s, const struct ring_completion *completion)
 {
 	uint32_t index = token_index(completion->token);

@@ -84,6 +84,9 @@ void splicer_deinit(struct splicer *s);
 bool splicer_accept(struct splicer *s, const struct snapshot_service *service, int fd,
 		    const struct address *local);
 
+/* A completion with this token is about to come: its connection is fetched into the cache. */
+void splicer_prefetch(const struct splicer *s, uint64_t token);
+
 /* A completion whose token is of a connection. */
 void splicer_complete(struct splicer *s, const struct ring_completion *completion);
 

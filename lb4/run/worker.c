@@ -22,7 +22,7 @@
 #include "token.h"
 #include "worker_private.h"
 
-#define RING_ENTRIES	  4096
+#define RING_ENTRIES	  1024 /* queued at a time; what is larger is only colder */
 #define LISTENERS_MAX	  (SERVICES_MAX * LISTEN_MAX)
 #define BUFFERS_OF_A_RING 32768u
 #define TRIM_INTERVAL	  (10 * NSEC_PER_SEC)
@@ -203,8 +203,10 @@ static void loop(struct worker *w)
 	while (!is_done(w)) {
 		wait_for_something(w);
 		w->splicer.now = clock_now();
-		while (ring_next(w->ring, &completion))
+		while (ring_next(w->ring, &completion)) {
+			splicer_prefetch(&w->splicer, ring_peek(w->ring));
 			complete(w, &completion);
+		}
 		splicer_expire(&w->splicer);
 		worker_accept_resume(w);
 		trim(w);
