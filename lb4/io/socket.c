@@ -114,16 +114,6 @@ int socket_tune(int fd, const struct service_settings *s)
 	return r < 0 ? r : socket_tune_keepalive(fd, &keepalive);
 }
 
-void socket_hold_acknowledgement(int fd)
-{
-	set_int(fd, IPPROTO_TCP, TCP_QUICKACK, 0);
-}
-
-void socket_acknowledge(int fd)
-{
-	set_int(fd, IPPROTO_TCP, TCP_QUICKACK, 1);
-}
-
 int socket_bind_source(int fd, const struct address *source, bool foreign)
 {
 	bool ipv4 = source->family == ADDRESS_IPV4;

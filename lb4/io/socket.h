@@ -37,15 +37,6 @@ int socket_tune_new(int fd, const struct service_settings *settings);
 int socket_tune_keepalive(int fd, const struct keepalive *keepalive);
 
 /*
- * The last packet of the handshake waits for the first bytes and goes with them; to be called before
- * the connect. Once it has succeeded, socket_acknowledge() lets the packet go that still waits (the
- * backend may speak first), and from then on the socket acknowledges as any other. Linux calls it
- * TCP_QUICKACK (tcp(7)); that it cannot be set is no failure.
- */
-void socket_hold_acknowledgement(int fd);
-void socket_acknowledge(int fd);
-
-/*
  * Makes a socket of socket_new() connect from `source`, whose port is left to the kernel (port 0).
  * With `foreign` the address may be anybody's (IP_TRANSPARENT). -EADDRNOTAVAIL when the address is
  * not of this machine, -EPERM without CAP_NET_ADMIN for a foreign one.

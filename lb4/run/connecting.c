@@ -130,8 +130,6 @@ void connecting_to(struct connection *c, const struct snapshot_service *service,
 	c->proxy_out = service->settings.proxy_out;
 	c->splice_after = service->settings.splice_after;
 	c->keepalive = keepalive_of(&service->settings);
-	socket_hold_acknowledgement(c->side[SERVER].fd);
-	c->handshake = true;
 	c->connecting = true;
 	c->timed_out = c->abandoned = false;
 	c->connect_started = s->now;

@@ -103,7 +103,6 @@ struct connection {
 	bool parked;	 /* its sockets have no descriptors; see parked.h */
 	bool warm;	 /* had an event since it was looked at for parking */
 	bool connecting; /* the connect is under way */
-	bool handshake;	 /* its last packet waits for the first bytes to the backend */
 	struct side side[SIDES];
 	struct direction direction[SIDES];
 	struct service *service; /* referenced */

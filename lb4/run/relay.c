@@ -62,20 +62,10 @@ static bool hear_client(struct connection *c)
 	return false;
 }
 
-void relay_end_handshake(struct connection *c)
-{
-	if (!c->handshake)
-		return;
-	c->handshake = false;
-	socket_acknowledge(c->side[SERVER].fd);
-}
-
 void relay_start(struct connection *c)
 {
 	if (!hear_client(c))
 		return;
-	if (!c->direction[CLIENT].holds || c->proxy_out != PROXY_NONE)
-		relay_end_handshake(c);
 	for (unsigned i = 0; i < SIDES; i++) {
 		c->direction[i].mover->start(c, i);
 		if (c->direction[i].eof && !c->direction[i].holds)
@@ -193,7 +183,6 @@ void relay_passed(struct connection *c, unsigned direction, size_t size)
 	struct service_counters *service = &c->service->counters[c->splicer->worker];
 
 	if (direction == CLIENT) {
-		relay_end_handshake(c);
 		counter_add(backend->bytes_in, size);
 		counter_add(service->bytes_in, size);
 	} else {

@@ -47,9 +47,6 @@ void relay_copy(struct connection *c);
 /* The connection was established: starts both directions, and what was held for them. */
 void relay_start(struct connection *c);
 
-/* The handshake's last packet has gone to the backend, or goes now. */
-void relay_end_handshake(struct connection *c);
-
 /* What movers report. Each may end the connection: the mover touches it no more. */
 void relay_eof(struct connection *c, unsigned direction);
 void relay_source_failed(struct connection *c, unsigned direction, int error);

@@ -261,22 +261,6 @@ int socket_tune(int fd, const struct service_settings *settings)
 	return 0;
 }
 
-void socket_hold_acknowledgement(int fd)
-{
-	struct fake_socket *s = fake_find(fd);
-
-	fake_check(s->ours && !s->connected, "descriptor %d is connected already", fd);
-	s->unacknowledged = true;
-}
-
-void socket_acknowledge(int fd)
-{
-	struct fake_socket *s = fake_find(fd);
-
-	fake_check(s->connected && s->unacknowledged, "descriptor %d holds no acknowledgement", fd);
-	s->unacknowledged = false;
-}
-
 int socket_bind_source(int fd, const struct address *source, bool foreign)
 {
 	struct fake_socket *s = fake_find(fd);

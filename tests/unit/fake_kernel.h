@@ -79,8 +79,7 @@ struct fake_socket {
 	bool shut;		 /* FIN was said */
 	bool nonblocking;
 	bool keepalive;
-	bool unacknowledged; /* the peer does not know yet that it is connected */
-	uint8_t sent[512];   /* by socket_send() */
+	uint8_t sent[512]; /* by socket_send() */
 	size_t n_sent;
 
 	unsigned n_events; /* changes of its state, which a watch tells each */
