@@ -49,7 +49,8 @@ install_packages() {
 	fi
 	echo "installing ${missing[*]}"
 	# PACKAGE=SERVICE
-	for pair in nginx=nginx redis-server=redis-server memcached=memcached postgresql-15=postgresql; do
+	for pair in haproxy=haproxy nginx=nginx redis-server=redis-server memcached=memcached \
+		postgresql-15=postgresql; do
 		[[ " ${missing[*]} " == *" ${pair%%=*} "* ]] && services+=("${pair#*=}")
 	done
 	if ((${#services[@]})) && [[ -d /run/systemd/system ]]; then
