@@ -53,7 +53,7 @@ int config_file_read(const char *path, struct config **ret, struct config_errors
 {
 	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
 	_cleanup_(freep) char *text = NULL;
-	size_t size;
+	size_t size = 0;
 	int r;
 
 	*ret_errors = (struct config_errors){};
@@ -66,7 +66,7 @@ int config_file_read(const char *path, struct config **ret, struct config_errors
 static int holds(int fd, const char *text, size_t size, bool *ret)
 {
 	_cleanup_(freep) char *found = NULL;
-	size_t found_size;
+	size_t found_size = 0;
 	int r = read_file(fd, &found, &found_size);
 
 	if (r == -EFBIG) {

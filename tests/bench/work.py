@@ -42,12 +42,14 @@ class Work:
 
     @property
     def about(self):
+        plural = "s" if self.count > 1 else ""
         return {
-            "bulk": f"iperf3, {self.count} streams, "
+            "bulk": f"iperf3, {self.count} stream{plural}, "
                     f"{'server to client' if self.reverse else 'client to server'}",
             "short": f"connect, 64 B request, 64 B reply, close; {self.count} in flight",
-            "pingpong": f"64 B requests and replies on {self.count} connections that stay",
-            "idle": f"memory and CPU of {self.count} connections that do nothing",
+            "pingpong": f"64 B requests and replies on {self.count:,} "
+                        f"connection{plural} kept open",
+            "idle": f"memory and CPU of {self.count:,} connections that do nothing",
         }[self.kind]
 
 
@@ -87,10 +89,9 @@ class Trial:
     def run(self, load, directory, timing):
         """A dictionary of what was measured. Raises LabError when any of it would be wrong."""
         with Lab(directory, self.cpu) as lab:
-            begin = {"bulk": self._bulk, "idle": self._idle}.get(self.work.kind, self._requests)
-            result = begin(lab, load, timing)
+            measure = {"bulk": self._bulk, "idle": self._idle}.get(self.work.kind, self._requests)
+            result = measure(lab, load, timing)
             self.system.check()
-        result["busy_us_total"] = sum(result["busy_us"])
         return result
 
     def _pid_options(self):
