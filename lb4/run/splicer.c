@@ -57,7 +57,7 @@ static void receive_completed(struct connection *c, unsigned direction,
 {
 	struct direction *d = &c->direction[direction];
 
-	d->receiving = false;
+	d->receiving = completion->more;
 	if (c->state == CONNECTION_ENDING) {
 		if (completion->data)
 			ring_buffer_return(c->splicer->ring, completion->buffer);

@@ -93,6 +93,148 @@ static void one_side_closes_first(void **state)
 	}
 }
 
+/* One receive for all messages of a direction, once it has begun to talk. */
+static void small_talk(void **state)
+{
+	struct bench *b = *state;
+	struct fake_socket *client = bench_accept(b, 0), *server = client->partner;
+	uint64_t n_started;
+
+	for (unsigned i = 0; i < 3; i++) {
+		fake_write(client, 10);
+		bench_settle(b);
+		fake_write(server, 20);
+		bench_settle(b);
+	}
+	n_started = fake.n_started;
+	for (unsigned i = 0; i < 20; i++) {
+		fake_write(client, 100 + i);
+		bench_settle(b);
+		assert_int_equal(server->accepted, client->written);
+		fake_write(server, 200 + i);
+		bench_settle(b);
+		assert_int_equal(client->accepted, server->written);
+		assert_int_equal(fake.n_out, 0);
+	}
+	assert_true(fake.n_started <= n_started + 40); /* sends, and nothing else */
+	fake_fin(client);
+	bench_settle(b);
+	assert_true(server->shut);
+	fake_write(server, 50);
+	fake_fin(server);
+	bench_settle(b);
+	assert_int_equal(client->accepted, server->written);
+	bench_expect_end(b, client, END_DONE);
+}
+
+/* Talks, until the destination does not read any more. */
+static struct fake_socket *talk_to_a_wall(struct bench *b, bool by_server)
+{
+	struct fake_socket *client = bench_accept(b, 0), *server = client->partner;
+	struct fake_socket *from = by_server ? server : client;
+
+	for (unsigned i = 0; i < 3; i++) {
+		fake_write(client, 10);
+		fake_write(server, 10);
+		bench_settle(b);
+	}
+	fake_set_room(from->partner, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		fake_write(from, 100);
+		bench_settle(b);
+	}
+	return from;
+}
+
+/* What came by then is queued; no more is received. */
+static void small_talk_to_a_wall(void **state)
+{
+	struct bench *b = *state;
+
+	for (int by_server = 0; by_server < 2; by_server++) {
+		struct fake_socket *from = talk_to_a_wall(b, by_server), *to = from->partner;
+		struct fake_socket *client = by_server ? to : from;
+
+		assert_int_equal(from->read, 230);
+		assert_int_equal(fake.n_out, 2);
+		assert_false(fake_is_pending(from, FAKE_RECEIVE));
+		fake_write(from, 500000);
+		bench_pass(b, 60 * NSEC_PER_SEC);
+		assert_int_equal(from->read, 230);
+		fake_fin(from);
+		while (to->accepted < from->written) {
+			fake_set_room(to, 40000);
+			bench_settle(b);
+		}
+		assert_true(to->shut);
+		assert_int_equal(fake.n_out, 0);
+		fake_fin(to);
+		bench_settle(b);
+		bench_expect_end(b, client, END_DONE);
+	}
+}
+
+/* Its end waits until what it said has gone, a reset not for ever. */
+static void ends_of_small_talk(void **state)
+{
+	struct bench *b = *state;
+
+	for (int by_server = 0; by_server < 2; by_server++)
+		for (int reset = 0; reset < 2; reset++) {
+			struct fake_socket *client = bench_accept(b, 0), *server = client->partner;
+			struct fake_socket *from = by_server ? server : client, *to = from->partner;
+
+			for (unsigned i = 0; i < 3; i++) {
+				fake_write(client, 10);
+				fake_write(server, 10);
+				bench_settle(b);
+			}
+			fake_set_room(to, 0);
+			fake_write(from, 100);
+			bench_settle(b);
+			assert_true(fake_is_pending(from, FAKE_RECEIVE));
+			if (reset)
+				fake_rst(from);
+			else
+				fake_fin(from);
+			bench_settle(b);
+			assert_false(to->shut);
+			assert_false(client->closed);
+			if (reset) {
+				bench_pass(b, 2 * TIMEOUTS_STALL);
+				bench_expect_end(b, client,
+						 by_server ? END_SERVER_RESET : END_CLIENT_RESET);
+				continue;
+			}
+			fake_set_room(to, UINT64_MAX);
+			bench_settle(b);
+			assert_int_equal(to->accepted, 130);
+			assert_true(to->shut);
+			fake_fin(to);
+			bench_settle(b);
+			bench_expect_end(b, client, END_DONE);
+		}
+}
+
+/* What comes for a destination that has died goes nowhere, and holds nothing up. */
+static void small_talk_to_the_dead(void **state)
+{
+	struct bench *b = *state;
+
+	for (int by_server = 0; by_server < 2; by_server++) {
+		struct fake_socket *from = talk_to_a_wall(b, by_server), *to = from->partner;
+		struct fake_socket *client = by_server ? to : from;
+
+		fake_write(to, 70);
+		fake_rst(to);
+		fake_write(from, 100000);
+		bench_pass(b, 2 * TIMEOUTS_STALL);
+		assert_int_equal(from->accepted, 100);
+		assert_int_equal(fake.n_out, 0);
+		bench_expect_end(b, client, by_server ? END_CLIENT_RESET : END_SERVER_RESET);
+	}
+}
+
 /* Nothing is received while the other side does not read; FIN waits for its turn. */
 static void back_pressure(void **state)
 {
@@ -560,6 +702,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(bytes_pass_both_ways, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_server_may_speak_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_side_closes_first, setup, teardown),
+		cmocka_unit_test_setup_teardown(small_talk, setup, teardown),
+		cmocka_unit_test_setup_teardown(small_talk_to_a_wall, setup, teardown),
+		cmocka_unit_test_setup_teardown(ends_of_small_talk, setup, teardown),
+		cmocka_unit_test_setup_teardown(small_talk_to_the_dead, setup, teardown),
 		cmocka_unit_test_setup_teardown(back_pressure, setup, teardown),
 		cmocka_unit_test_setup_teardown(resets_pass_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(reset_after_fin, setup, teardown),
