@@ -161,10 +161,13 @@ static void trim(struct worker *w)
 {
 	nsec_t next = nsec_add(w->splicer.now, TRIM_INTERVAL);
 
-	if (w->trim_at == NSEC_NEVER)
+	if (w->trim_at == NSEC_NEVER) {
 		w->trim_at = next;
-	else if (w->trim_at <= w->splicer.now)
-		w->trim_at = ring_trim(w->ring) | pipes_trim(w->pipes) ? next : NSEC_NEVER;
+	} else if (w->trim_at <= w->splicer.now) {
+		bool buffers = ring_trim(w->ring), pipes = pipes_trim(w->pipes);
+
+		w->trim_at = buffers || pipes ? next : NSEC_NEVER;
+	}
 }
 
 static void tell_levels(struct worker *w)

@@ -5,6 +5,7 @@
 
 #include "bench.h"
 #include "parking.h"
+#include "pipe.h"
 #include "socket.h"
 #include "worker_private.h"
 
@@ -173,6 +174,7 @@ static int teardown(void **state)
 	assert_int_equal(stage->bench->target->refs, 1);
 	service_unref(stage->bench->target);
 	splicer_deinit(&stage->bench->splicer);
+	pipes_free(stage->bench->pipes);
 	fake_close();
 	free(stage->bench);
 	free(stage);
