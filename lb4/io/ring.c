@@ -36,12 +36,11 @@ struct buffers {
 	uint32_t ring_entries; /* a power of two */
 	char *memory;
 	uint32_t max, made, out, supplied, target;
-	uint32_t missed;	 /* receives that found none, since the target grew */
-	uint32_t low_water;	 /* fewest supplied since the last trim */
-	struct budget *budget;	 /* NULL: none */
-	uint32_t reserved;	 /* of the budget, in buffers; at least out + supplied */
-	uint16_t *idle;		 /* made, and neither out nor supplied */
-	struct ring_note *notes; /* of those that are out */
+	uint32_t missed;       /* receives that found none, since the target grew */
+	uint32_t low_water;    /* fewest supplied since the last trim */
+	struct budget *budget; /* NULL: none */
+	uint32_t reserved;     /* of the budget, in buffers; at least out + supplied */
+	uint16_t *idle;	       /* made, and neither out nor supplied */
 	uint32_t n_idle;
 	uint64_t shortages;
 };
@@ -129,8 +128,6 @@ static void buffers_deinit(struct buffers *b)
 	if (b->ring)
 		munmap(b->ring, b->ring_size);
 	free(b->idle);
-	if (b->notes)
-		munmap(b->notes, b->max * sizeof(b->notes[0]));
 	*b = (struct buffers){};
 }
 
@@ -155,8 +152,7 @@ static int buffers_init(struct buffers *b, struct io_uring *uring, uint32_t max)
 	b->idle = calloc(max, sizeof(b->idle[0]));
 	b->memory = map_memory((size_t)max * RING_BUFFER_SIZE);
 	b->ring = map_memory(b->ring_size);
-	b->notes = map_memory(max * sizeof(b->notes[0]));
-	if (!b->idle || !b->memory || !b->ring || !b->notes)
+	if (!b->idle || !b->memory || !b->ring)
 		return -ENOMEM;
 
 	io_uring_buf_ring_init(b->ring);
@@ -274,26 +270,6 @@ void ring_receive(struct ring *r, int fd, size_t size, bool later, uint64_t toke
 	if (later)
 		entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
 	entry->buf_group = BUFFER_GROUP;
-}
-
-void ring_receive_each(struct ring *r, int fd, uint64_t token)
-{
-	struct io_uring_sqe *entry = next_entry(r, token);
-
-	io_uring_prep_recv_multishot(entry, fd, NULL, 0, 0);
-	entry->flags |= IOSQE_BUFFER_SELECT;
-	entry->buf_group = BUFFER_GROUP;
-	entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
-}
-
-struct ring_note *ring_buffer_note(struct ring *r, uint16_t buffer)
-{
-	return &r->buffers.notes[buffer];
-}
-
-void *ring_buffer_data(struct ring *r, uint16_t buffer)
-{
-	return r->buffers.memory + (size_t)buffer * RING_BUFFER_SIZE;
 }
 
 /* Beyond a ceiling that was lowered, what comes back is not supplied again. */

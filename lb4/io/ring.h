@@ -5,7 +5,7 @@
  * calls come from the thread that opened the ring.
  *
  * Every operation carries a caller's token and completes exactly once, cancelled ones too; the
- * multishot accept, ring_receive_each() and the watch complete until a completion without `more`. Token 0 is the ring's own.
+ * multishot accept and the watch complete until a completion without `more`. Token 0 is the ring's own.
  */
 #pragma once
 
@@ -21,7 +21,7 @@ struct ring;
 struct ring_completion {
 	uint64_t token;
 	int result; /* ≥ 0, or -errno; -ECANCELED after ring_cancel() */
-	bool more;  /* of what completes more than once: further completions follow */
+	bool more;  /* of the multishot accept and the watch: further completions follow */
 	bool rest;  /* of a receive: the socket has more bytes */
 	void *data; /* of ring_receive() with result > 0: the bytes, until ring_buffer_return() */
 	uint16_t buffer; /* names `data` for ring_buffer_return() */
@@ -51,24 +51,11 @@ void ring_connect(struct ring *r, int fd, const struct sockaddr_storage *address
 /*
  * Receives up to `size` bytes (RING_BUFFER_SIZE at most) once, into a buffer of the ring that is taken when there are bytes, so that a silent
  * socket holds none. With `later` it does not look for bytes before some arrive. Result: bytes (> 0, with data), 0 at FIN, -errno. -ENOBUFS: a burst met too
- * few supplied buffers; the ring supplies more, receive again if ring_has_buffers().
+ * few supplied buffers; the ring supplies more, receive again if ring_has_buffers(). On a socket that
+ * is non-blocking it does not wait: -EAGAIN.
  */
 void ring_receive(struct ring *r, int fd, size_t size, bool later, uint64_t token);
 void ring_buffer_return(struct ring *r, uint16_t buffer);
-
-/*
- * The same for all that comes, one completion with `more` after the other, until cancelled; FIN,
- * -ENOBUFS and errors end it. It receives on whatever the caller does with the bytes.
- */
-void ring_receive_each(struct ring *r, int fd, uint64_t token);
-
-/* What a caller notes of a buffer that is out, to queue it; and its bytes. */
-struct ring_note {
-	uint32_t size;
-	uint16_t next; /* buffer */
-};
-struct ring_note *ring_buffer_note(struct ring *r, uint16_t buffer);
-void *ring_buffer_data(struct ring *r, uint16_t buffer);
 
 /*
  * A receive buffer for bytes that a system call reads; NULL while all are out, or the budget has no

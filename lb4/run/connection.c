@@ -178,8 +178,8 @@ void connection_expire(struct connection *c)
 	case TIMEOUT_STALL:
 		if (!connection_wake(c))
 			return;
-		if (relay_stalled(c))
-			connection_arm(c);
+		relay_stalled(c);
+		connection_arm(c);
 		return;
 	case TIMEOUT_SETTLED:
 		settle(c);

@@ -69,10 +69,6 @@ struct direction {
 	bool send_polls;	 /* … or room to send it */
 	bool watching_room;	 /* a watch for room is under way … */
 	bool awaits_room;	 /* … and needed */
-	bool stopping;		 /* small talk: its receive is being cancelled */
-	bool discards;		 /* small talk: the destination is dead */
-	bool ended;		 /* small talk: the source has ended, with … */
-	int16_t end;		 /* … 0: FIN, or -errno */
 	bool eof;		 /* the source said FIN */
 	bool finished;		 /* and so did we to the destination */
 	bool expects_later;	 /* the source had no more when it was last looked at */
@@ -84,7 +80,6 @@ struct direction {
 	/* Bytes that wait in a buffer of the ring, from data + sent to data + size; see held.h. */
 	bool holds;
 	uint16_t buffer;
-	uint16_t queue_first, queue_last, n_queued; /* further buffers, behind it */
 	uint8_t *data;
 	uint32_t size, sent;
 

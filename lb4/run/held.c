@@ -87,53 +87,14 @@ bool held_take(struct connection *c, unsigned direction, const struct ring_compl
 	return false;
 }
 
-bool held_queue(struct connection *c, unsigned direction, const struct ring_completion *completion)
-{
-	struct direction *d = &c->direction[direction];
-	struct ring *ring = c->splicer->ring;
-
-	if (!d->holds) {
-		take(c, d, completion);
-		return true;
-	}
-	ring_buffer_note(ring, completion->buffer)->size = (uint32_t)completion->result;
-	if (d->n_queued++ == 0)
-		d->queue_first = completion->buffer;
-	else
-		ring_buffer_note(ring, d->queue_last)->next = completion->buffer;
-	d->queue_last = completion->buffer;
-	return false;
-}
-
-/* The next buffer of the queue is held now; there is one. */
-static void pop(struct connection *c, struct direction *d)
-{
-	struct ring *ring = c->splicer->ring;
-	const struct ring_note *note = ring_buffer_note(ring, d->queue_first);
-
-	d->holds = true;
-	d->buffer = d->queue_first;
-	d->data = ring_buffer_data(ring, d->buffer);
-	d->size = note->size;
-	d->sent = 0;
-	d->queue_first = note->next;
-	d->n_queued--;
-}
-
-static void release_one(struct connection *c, struct direction *d)
-{
-	d->holds = false;
-	ring_buffer_return(c->splicer->ring, d->buffer);
-	if (d->n_queued)
-		pop(c, d);
-}
-
 void held_release(struct connection *c, unsigned direction)
 {
 	struct direction *d = &c->direction[direction];
 
-	while (d->holds)
-		release_one(c, d);
+	if (!d->holds)
+		return;
+	d->holds = false;
+	ring_buffer_return(c->splicer->ring, d->buffer);
 }
 
 void held_consume(struct connection *c, unsigned direction, uint32_t size)
@@ -143,37 +104,5 @@ void held_consume(struct connection *c, unsigned direction, uint32_t size)
 	assert(size <= held_size(d));
 	d->sent += size;
 	if (d->holds && d->sent == d->size)
-		release_one(c, d);
-}
-
-void held_send(struct connection *c, unsigned direction)
-{
-	struct direction *d = &c->direction[direction];
-
-	d->sending = true;
-	ring_send(c->splicer->ring, c->side[other_side(direction)].fd, d->data + d->sent,
-		  d->size - d->sent, connection_token(c, TOKEN_SEND + direction));
-	relay_send_began(c);
-}
-
-/* More than this takes long enough to hold up whatever comes meanwhile. */
-#define ALONE_MAX 4096u
-
-int held_write(struct connection *c, unsigned direction)
-{
-	struct direction *d = &c->direction[direction];
-	ssize_t n;
-
-	if (!ring_is_quiet(c->splicer->ring) || held_size(d) > ALONE_MAX)
-		return 0;
-	n = socket_write(c->side[other_side(direction)].fd, d->data + d->sent, held_size(d));
-	if (n == -EAGAIN || n == -EINTR)
-		return 0;
-	if (n < 0) {
-		relay_sink_failed(c, direction, (int)-n);
-		return (int)n;
-	}
-	relay_passed(c, direction, (size_t)n);
-	held_consume(c, direction, (uint32_t)n);
-	return !d->holds;
+		held_release(c, direction);
 }

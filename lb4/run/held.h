@@ -2,7 +2,7 @@
 /*
  * Bytes of a direction that wait in a buffer of the ring: received from the source, not all taken
  * by the destination yet. A direction holds one buffer at most, so that what is received while
- * it holds one is put behind what is there; that of small talk may queue some.
+ * it holds one is put behind what is there.
  */
 #pragma once
 
@@ -34,22 +34,8 @@ static inline uint32_t held_size(const struct direction *d)
 	return d->holds ? d->size - d->sent : 0;
 }
 
-/* What a receive brought is held behind all that is. True when there was nothing. */
-bool held_queue(struct connection *c, unsigned direction, const struct ring_completion *completion);
-
-/* Sends what is held, through the ring. */
-void held_send(struct connection *c, unsigned direction);
-
-/*
- * Sends of many connections go to the kernel together, which is where a ring wins. One that is alone
- * is sent by a call, whose outcome is known at once. 1: all was sent, and nothing is held; 0: not
- * all, or it is better sent through the ring; negative: the destination is dead, which
- * relay_sink_failed() was told, and the connection may be gone.
- */
-int held_write(struct connection *c, unsigned direction);
-
-/* The first `size` of them are done with. The buffer goes back with the last, and the next is held. */
+/* The first `size` of them are done with. The buffer goes back with the last. */
 void held_consume(struct connection *c, unsigned direction, uint32_t size);
 
-/* Gives all buffers back, if there are any. */
+/* Gives the buffer back, if there is one. */
 void held_release(struct connection *c, unsigned direction);

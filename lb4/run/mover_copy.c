@@ -10,27 +10,48 @@
 #include "relay.h"
 #include "socket.h"
 
-/* All of it was sent: the next is received, in the way that suits what came. */
-static void sent_all(struct connection *c, unsigned direction)
+/* More than this is worth sending without holding up whatever comes meanwhile. */
+#define ALONE_MAX 4096u
+
+static void send_held(struct connection *c, unsigned direction)
 {
 	struct direction *d = &c->direction[direction];
 
-	if (d->expects_later && d->size < relay_talk_limit(c) && d->bytes > 0 &&
-	    c->state == CONNECTION_ESTABLISHED && c->pending_reason == END_NONE) {
-		d->mover = &mover_chat;
-		d->mover->start(c, direction);
-		return;
-	}
-	held_receive(c, direction, d->expects_later);
+	d->sending = true;
+	ring_send(c->splicer->ring, c->side[other_side(direction)].fd, d->data + d->sent,
+		  d->size - d->sent, connection_token(c, TOKEN_SEND + direction));
+	relay_send_began(c);
 }
 
+/* All of it was sent. */
+static void sent_all(struct connection *c, unsigned direction)
+{
+	held_release(c, direction);
+	held_receive(c, direction, c->direction[direction].expects_later);
+}
+
+/*
+ * Sends of many connections go to the kernel together, which is where a ring wins. One that is alone
+ * is sent by a call, whose outcome is known at once. The connection may be gone afterwards.
+ */
 static void send_received(struct connection *c, unsigned direction)
 {
-	int r = held_write(c, direction);
+	struct direction *d = &c->direction[direction];
+	ssize_t n = 0;
 
-	if (r == 0)
-		held_send(c, direction);
-	else if (r > 0)
+	if (ring_is_quiet(c->splicer->ring) && d->size <= ALONE_MAX)
+		n = socket_write(c->side[other_side(direction)].fd, d->data, d->size);
+	if (n < 0 && n != -EAGAIN && n != -EINTR) {
+		relay_sink_failed(c, direction, (int)-n);
+		return;
+	}
+	if (n > 0) {
+		d->sent = (uint32_t)n;
+		relay_passed(c, direction, (size_t)n);
+	}
+	if (d->sent < d->size)
+		send_held(c, direction);
+	else
 		sent_all(c, direction);
 }
 
@@ -39,7 +60,7 @@ static void copy_start(struct connection *c, unsigned direction)
 	struct direction *d = &c->direction[direction];
 
 	if (d->holds)
-		held_send(c, direction);
+		send_held(c, direction);
 	else if (!d->receiving && !d->eof)
 		held_receive(c, direction, d->expects_later);
 }
@@ -88,19 +109,19 @@ static void copy_sent(struct connection *c, unsigned direction,
 	/* To a lost backend nothing more is sent: it may never take it. */
 	if (c->state != CONNECTION_LOST &&
 	    (completion->result == -EINTR || completion->result == -EAGAIN)) {
-		held_send(c, direction);
+		send_held(c, direction);
 		return;
 	}
 	if (completion->result < 0) {
 		relay_sink_failed(c, direction, -completion->result);
 		return;
 	}
+	d->sent += (uint32_t)completion->result;
 	relay_passed(c, direction, (size_t)completion->result);
-	held_consume(c, direction, (uint32_t)completion->result);
-	if (d->holds) {
+	if (d->sent < d->size) {
 		/* Cut short: the next send goes on, or learns why. */
 		if (c->state != CONNECTION_LOST)
-			held_send(c, direction);
+			send_held(c, direction);
 		return;
 	}
 	sent_all(c, direction);

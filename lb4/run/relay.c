@@ -94,10 +94,6 @@ bool relay_splice(struct connection *c, unsigned direction)
 		s->n_unpiped++;
 		return false;
 	}
-	if (c->direction[other_side(direction)].mover != &mover_copy) {
-		chat_stop(c, other_side(direction));
-		return false;
-	}
 	use_mover(c, &mover_splice, true);
 	c->direction[direction].calm_turns = 0;
 	return true;
@@ -217,20 +213,11 @@ void relay_send_ended(struct connection *c, unsigned direction)
 		relay_eof(c, back);
 }
 
-bool relay_stalled(struct connection *c)
+void relay_stalled(struct connection *c)
 {
-	for (unsigned i = 0; i < SIDES; i++) {
-		const struct direction *d = &c->direction[i];
-
-		if (d->ended && d->end < 0) {
-			relay_source_failed(c, i,
-					    -d->end); /* it was not watched, but received from */
-			return false;
-		}
-		if (direction_is_sending(d) || d->finished)
+	for (unsigned i = 0; i < SIDES; i++)
+		if (direction_is_sending(&c->direction[i]) || c->direction[i].finished)
 			relay_watch(c, i);
-	}
-	return true;
 }
 
 void relay_watched(struct connection *c, unsigned side)

@@ -30,19 +30,6 @@ struct mover {
 /* Receive into a buffer of the ring, send it, and only then receive again. */
 extern const struct mover mover_copy;
 
-/* The same with one receive for all messages, while they are small. */
-extern const struct mover mover_chat;
-
-/* A message of so many bytes is not small talk. */
-static inline uint32_t relay_talk_limit(const struct connection *c)
-{
-	return c->splice_after && c->splice_after < RING_BUFFER_SIZE ? c->splice_after
-								     : RING_BUFFER_SIZE;
-}
-
-/* Ends the small talk of a direction, if there is any: it goes back to copying before long. */
-void chat_stop(struct connection *c, unsigned direction);
-
 /* By splice(2), for bulk. */
 extern const struct mover mover_splice;
 
@@ -51,8 +38,8 @@ extern const struct mover mover_splice;
 
 /*
  * Both directions are moved by splice(2) from now on, since this one is bulk; or by copying. Whoever calls is a mover about
- * to begin its next operation, and leaves that to mover->start(). Splicing is refused (false) while all
- * pipes are taken, or the other direction has to end its small talk first.
+ * to begin its next operation, and leaves that to mover->start(). Splicing is refused (false) when it
+ * is switched off or all pipes are taken.
  */
 bool relay_splice(struct connection *c, unsigned direction);
 void relay_copy(struct connection *c);
@@ -76,11 +63,8 @@ void relay_passed(struct connection *c, unsigned direction, size_t size);
 /* A send has begun. */
 void relay_send_began(struct connection *c);
 
-/*
- * Nobody has received from a side for long, since it has said FIN or a send has not finished: it is
- * watched. False: it was found to be dead, and the connection may be gone.
- */
-bool relay_stalled(struct connection *c);
+/* Nobody has received from a side for long, since it has said FIN or a send has not finished: it is watched. */
+void relay_stalled(struct connection *c);
 
 /* Waits for a reset of a side that nobody receives from. */
 void relay_watch(struct connection *c, unsigned side);

@@ -57,7 +57,7 @@ static void receive_completed(struct connection *c, unsigned direction,
 {
 	struct direction *d = &c->direction[direction];
 
-	d->receiving = completion->more;
+	d->receiving = false;
 	if (c->state == CONNECTION_ENDING) {
 		if (completion->data)
 			ring_buffer_return(c->splicer->ring, completion->buffer);

@@ -12,7 +12,8 @@
  * - no descriptor is closed under a pending operation, each is closed once; no socket is parked before
  *   its operations have been submitted
  * - a receive buffer is returned once, and not while a send reads from it
- * - nothing that could block is called, and no call takes bytes beside an operation that does
+ * - nothing that could block is called, no send is begun on a socket that is non-blocking, and no
+ *   call takes bytes beside an operation that does
  * - socket_send() comes before any byte, and is kept for the test to look at
  * - bytes arrive in order, once, and only from the socket's partner; a client that heard from one
  *   backend, or was heard by it, meets no other
@@ -106,7 +107,6 @@ struct fake_kernel {
 	struct fake_buffer {
 		uint8_t *data; /* NULL: not handed out */
 		size_t size;
-		struct ring_note note;
 	} * buffers;
 	uint32_t n_buffers, n_out; /* may be handed out, are */
 	uint32_t n_filled;	   /* belong to completions nobody took yet */

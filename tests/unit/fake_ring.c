@@ -23,6 +23,8 @@ struct fake_op {
 	uint64_t token;
 	bool cancelled;
 	bool multishot;
+	bool nonblocking;    /* its socket was, when it began */
+	bool later;	     /* … and it does not even look */
 	const uint8_t *data; /* of a send */
 	size_t size;
 	uint64_t from;	   /* of a receive: offset of its bytes */
@@ -95,18 +97,10 @@ void ring_receive(struct ring *r, int fd, size_t size, bool later, uint64_t toke
 	struct fake_op *op = op_start(FAKE_RECEIVE, fd, token);
 
 	(void)r;
-	(void)later;
 	fake_check(size > 0 && size <= RING_BUFFER_SIZE, "a receive of %zu bytes", size);
 	op->size = size;
-}
-
-void ring_receive_each(struct ring *r, int fd, uint64_t token)
-{
-	struct fake_op *op = op_start(FAKE_RECEIVE, fd, token);
-
-	(void)r;
-	op->size = RING_BUFFER_SIZE;
-	op->multishot = true;
+	op->later = later && op->socket->nonblocking;
+	op->nonblocking = op->socket->nonblocking;
 }
 
 /* The buffer that holds `data`, or -1. */
@@ -132,6 +126,7 @@ void ring_send(struct ring *r, int fd, const void *data, size_t size, uint64_t t
 
 	(void)r;
 	fake_check(!op->socket->shut, "a send to descriptor %d after FIN", fd);
+	fake_check(!op->socket->nonblocking, "a send to descriptor %d would not wait", fd);
 	fake_check(size > 0 && buffer_of(data) >= 0, "a send of no buffer to descriptor %d", fd);
 	op->data = data;
 	op->size = size;
@@ -229,19 +224,24 @@ static bool run_receive(struct fake_op *op)
 		op->result = -ENOBUFS;
 		return true;
 	}
+	if (op->later) {
+		op->result = -EAGAIN;
+		return true;
+	}
 	if (n > 0) {
 		n = n < op->size ? n : op->size;
 		if (fake.chaos && fake_chance(30))
 			n = 1 + fake_random((uint32_t)n);
 		op->from = s->read;
 		op->result = (int)n;
-		op->more = op->multishot && !op->cancelled && (!fake.chaos || fake_chance(95));
 		s->read += n;
 		fake.n_filled++;
 		return true;
 	}
-	if (!s->fin && !s->dead)
-		return false;
+	if (!s->fin && !s->dead) {
+		op->result = -EAGAIN;
+		return op->nonblocking;
+	}
 	op->result = s->fin ? 0 : take_error(s, 0);
 	return true;
 }
@@ -467,19 +467,6 @@ int ring_wait(struct ring *r, nsec_t deadline)
 		list_for_each_safe(node, &fake.pending)
 			post_if_done(container_of(node, struct fake_op, node));
 	return 0;
-}
-
-struct ring_note *ring_buffer_note(struct ring *r, uint16_t buffer)
-{
-	(void)r;
-	fake_check(fake.buffers[buffer].data, "buffer %u is not handed out", buffer);
-	return &fake.buffers[buffer].note;
-}
-
-void *ring_buffer_data(struct ring *r, uint16_t buffer)
-{
-	(void)r;
-	return fake.buffers[buffer].data;
 }
 
 void *ring_buffer_take(struct ring *r, uint16_t *ret_buffer)
