@@ -51,8 +51,7 @@ void ring_connect(struct ring *r, int fd, const struct sockaddr_storage *address
 /*
  * Receives up to `size` bytes (RING_BUFFER_SIZE at most) once, into a buffer of the ring that is taken when there are bytes, so that a silent
  * socket holds none. With `later` it does not look for bytes before some arrive. Result: bytes (> 0, with data), 0 at FIN, -errno. -ENOBUFS: a burst met too
- * few supplied buffers; the ring supplies more, receive again if ring_has_buffers(). On a socket that
- * is non-blocking it does not wait: -EAGAIN.
+ * few supplied buffers; the ring supplies more, receive again if ring_has_buffers().
  */
 void ring_receive(struct ring *r, int fd, size_t size, bool later, uint64_t token);
 void ring_buffer_return(struct ring *r, uint16_t buffer);

@@ -71,10 +71,7 @@ ssize_t socket_read(int fd, void *data, size_t size);
 /* Writes without blocking, perhaps only the first of the bytes: how many, or -errno (-EAGAIN). */
 ssize_t socket_write(int fd, const void *data, size_t size);
 
-/*
- * Whether splice(2) may block on the socket. Operations of a ring that are begun on a non-blocking
- * one fail with -EAGAIN instead of waiting; those under way wait on.
- */
+/* Whether splice(2) may block on the socket. Receives and sends of a ring wait in any case. */
 void socket_set_nonblocking(int fd, bool nonblocking);
 
 /* Sends FIN once what is queued has been sent. Errors mean the socket is dead already. */

@@ -4,8 +4,8 @@
  * socket to socket through a pipe, by splice(2) and without a copy, when a poll of the ring says
  * that there are any.
  *
- * splice(2) blocks on sockets that are not non-blocking, and the ring's receives and sends do not
- * wait on those that are. So both directions change their mover together (relay_splice()), while
+ * splice(2) blocks on sockets that are not non-blocking, whatever its flags say, so a connection's
+ * sockets become so together, and both its directions change their mover (relay_splice()), while
  * operations that were begun before go on: each is followed by a poll. A connection of which neither
  * direction brings much any more goes back to the copying mover in the same way.
  *
