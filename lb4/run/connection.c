@@ -152,15 +152,11 @@ bool connection_open(struct splicer *s, const struct snapshot_service *service, 
 	return true;
 }
 
-/* What a connection that stays needs, and a short one does without. */
-static void settle(struct connection *c)
+void connection_settle(struct connection *c)
 {
-	if (!connection_wake(c))
-		return;
-	if (socket_tune_keepalive(c->side[SERVER].fd, &c->keepalive) < 0)
-		connection_end(c, END_INTERNAL);
-	else
-		connection_arm(c);
+	c->timeouts.settled_by = NSEC_NEVER;
+	/* Without it the connection does as well as it can: that is no reason to end it. */
+	(void)socket_tune_keepalive(c->side[SERVER].fd, &c->keepalive);
 }
 
 void connection_expire(struct connection *c)
@@ -182,7 +178,8 @@ void connection_expire(struct connection *c)
 		connection_arm(c);
 		return;
 	case TIMEOUT_SETTLED:
-		settle(c);
+		connection_settle(c);
+		connection_arm(c);
 		return;
 	case TIMEOUT_IDLE:
 		connection_end(c, END_IDLE);

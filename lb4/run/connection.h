@@ -176,6 +176,9 @@ struct arrival {
 /* Its connection begins; what `a` holds is the connection's. False: there is no slot for it. */
 bool connection_open(struct splicer *s, const struct snapshot_service *service, struct arrival *a);
 
+/* It stays, and gets what a short connection does without. It has its descriptors. */
+void connection_settle(struct connection *c);
+
 /* Parts of its life, called by the splicer. */
 void connection_expire(struct connection *c);
 

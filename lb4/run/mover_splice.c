@@ -197,8 +197,6 @@ static void splice_received(struct connection *c, unsigned direction,
 	if (d->receive_polls) {
 		d->receive_polls = false;
 		move(c, direction);
-	} else if (completion->result == -EAGAIN) {
-		rest(c, direction);
 	} else if (held_take(c, direction, completion)) {
 		d->turn += (uint32_t)completion->result;
 		move(c, direction);

@@ -15,6 +15,9 @@ static void park(struct connection *c)
 	struct splicer *s = c->splicer;
 	int fds[SIDES] = {c->side[CLIENT].fd, c->side[SERVER].fd};
 
+	/* Later it would have to be woken for that. */
+	if (c->state == CONNECTION_ESTABLISHED && c->timeouts.settled_by != NSEC_NEVER)
+		connection_settle(c);
 	if (parking_enter(s->parking, c->slot.index, fds) < 0) {
 		s->n_not_parked++;
 		s->park_after = nsec_add(s->now, PARK_AGAIN);

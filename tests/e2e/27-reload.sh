@@ -84,6 +84,25 @@ lab talk --within 2s "$VIP:1001" end >"$DIR/refused.txt" 2>&1 || true
 check "the old one refuses" grep -qi refused "$DIR/refused.txt"
 kill -HUP "$LB4_PID"
 check_within 2 "SIGHUP reloads as well" eval '(($(lbctl --json status | jq .reloads) == 2))'
+
+# Options of sockets: what a listener accepts has those of the last reload, and backends get theirs.
+keepalives() { # PORT FIRST-SECONDS…: how many sockets of lb4 at this port would be kept alive within so long
+	in_ns lb ss -Htno state established "( sport = :$1 or dport = :$1 )" | grep -cE "timer:\(keepalive,$2" || true
+}
+for how in "{idle: 40s}:3[0-9]sec" "{idle: 4000s}:6[56]min"; do
+	describe "b1 b2 b3 b4"
+	service new "$VIP2:1002" echo "b1 b2" "keepalive: ${how%:*}"
+	write_config
+	lbctl reload >"$DIR/reload.txt" 2>&1 || fail "reload: $(cat "$DIR/reload.txt")"
+	spawn_lab keepalive.json stall --to "$VIP2:1002" --count 3 idle &
+	IDLE=$!
+	wait_file 10 keepalive.json
+	check_within 5 "keepalive: ${how%:*}, towards clients" eval "((\$(keepalives 1002 '${how##*:}') == 3))"
+	check_within 5 "… and backends" eval "((\$(keepalives ${PORT[echo]} '${how##*:}') == 3))"
+	kill -TERM "$IDLE"
+	finished "$IDLE" || true
+	check_within 5 "they end" eval "((\$(keepalives 1002 '${how##*:}') == 0))"
+done
 finished "$STREAM" || fail "a stream broke: $(cat "$DIR/stream.json" "$DIR/stream.json.err")"
 finished "$GONE" || fail "a stream of the service that was removed broke: $(cat "$DIR/gone.json.err")"
 stall_limit 200

@@ -12,8 +12,7 @@
  * - no descriptor is closed under a pending operation, each is closed once; no socket is parked before
  *   its operations have been submitted
  * - a receive buffer is returned once, and not while a send reads from it
- * - nothing that could block is called, no send is begun on a socket that is non-blocking, and no
- *   call takes bytes beside an operation that does
+ * - nothing that could block is called, and no call takes bytes beside an operation that does
  * - socket_send() comes before any byte, and is kept for the test to look at
  * - bytes arrive in order, once, and only from the socket's partner; a client that heard from one
  *   backend, or was heard by it, meets no other

@@ -23,8 +23,6 @@ struct fake_op {
 	uint64_t token;
 	bool cancelled;
 	bool multishot;
-	bool nonblocking;    /* its socket was, when it began */
-	bool later;	     /* … and it does not even look */
 	const uint8_t *data; /* of a send */
 	size_t size;
 	uint64_t from;	   /* of a receive: offset of its bytes */
@@ -97,10 +95,9 @@ void ring_receive(struct ring *r, int fd, size_t size, bool later, uint64_t toke
 	struct fake_op *op = op_start(FAKE_RECEIVE, fd, token);
 
 	(void)r;
+	(void)later;
 	fake_check(size > 0 && size <= RING_BUFFER_SIZE, "a receive of %zu bytes", size);
 	op->size = size;
-	op->later = later && op->socket->nonblocking;
-	op->nonblocking = op->socket->nonblocking;
 }
 
 /* The buffer that holds `data`, or -1. */
@@ -126,7 +123,6 @@ void ring_send(struct ring *r, int fd, const void *data, size_t size, uint64_t t
 
 	(void)r;
 	fake_check(!op->socket->shut, "a send to descriptor %d after FIN", fd);
-	fake_check(!op->socket->nonblocking, "a send to descriptor %d would not wait", fd);
 	fake_check(size > 0 && buffer_of(data) >= 0, "a send of no buffer to descriptor %d", fd);
 	op->data = data;
 	op->size = size;
@@ -224,10 +220,6 @@ static bool run_receive(struct fake_op *op)
 		op->result = -ENOBUFS;
 		return true;
 	}
-	if (op->later) {
-		op->result = -EAGAIN;
-		return true;
-	}
 	if (n > 0) {
 		n = n < op->size ? n : op->size;
 		if (fake.chaos && fake_chance(30))
@@ -238,10 +230,8 @@ static bool run_receive(struct fake_op *op)
 		fake.n_filled++;
 		return true;
 	}
-	if (!s->fin && !s->dead) {
-		op->result = -EAGAIN;
-		return op->nonblocking;
-	}
+	if (!s->fin && !s->dead)
+		return false;
 	op->result = s->fin ? 0 : take_error(s, 0);
 	return true;
 }

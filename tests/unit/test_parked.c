@@ -83,6 +83,23 @@ static void nobody_is_parked_without_need(void **state)
 		assert_false(is_parked(b, clients[i]));
 }
 
+/* What those that stay get, the parked ones get before, and are not woken for it. */
+static void parked_ones_have_settled(void **state)
+{
+	struct bench *b = *state;
+	struct fake_socket *client;
+
+	b->settings.keepalive_idle = 60 * NSEC_PER_SEC;
+	bench_publish(b, true);
+	client = bench_accept(b, 0);
+	for (unsigned i = 0; i < 4; i++)
+		bench_accept(b, 0);
+	assert_true(is_parked(b, client));
+	assert_true(client->partner->keepalive);
+	bench_pass(b, 2 * TIMEOUTS_SETTLE); /* it would be set twice: the fake sees that */
+	assert_true(is_parked(b, client));
+}
+
 /* Half-closes, ends and resets pass as ever. */
 static void ends_pass(void **state)
 {
@@ -296,6 +313,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(the_coldest_are_parked, setup, teardown),
 		cmocka_unit_test_setup_teardown(nobody_is_parked_without_need, setup, teardown),
+		cmocka_unit_test_setup_teardown(parked_ones_have_settled, setup, teardown),
 		cmocka_unit_test_setup_teardown(ends_pass, setup, teardown),
 		cmocka_unit_test_setup_teardown(ends_without_waking, setup, teardown),
 		cmocka_unit_test_setup_teardown(moves_to_another_backend, setup, teardown),

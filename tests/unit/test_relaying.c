@@ -444,6 +444,23 @@ static void half_closed_connections_end(void **state)
 	bench_expect_end(b, client, END_HALF_CLOSED);
 }
 
+/* That it cannot be set is no reason to end a connection. */
+static void keepalive_fails(void **state)
+{
+	struct bench *b = *state;
+	struct fake_socket *client;
+
+	b->settings.keepalive_idle = 60 * NSEC_PER_SEC;
+	bench_publish(b, true);
+	client = bench_accept(b, 0);
+	fake.tune_error = -ENOPROTOOPT;
+	bench_pass(b, 2 * TIMEOUTS_SETTLE);
+	assert_int_equal(fake.tune_error, 0);
+	fake_write(client, 10);
+	bench_settle(b);
+	assert_int_equal(client->partner->accepted, 10);
+}
+
 /* Connections that stay get keepalive towards the backend, and short ones do without the calls. */
 static void keepalive_of_those_that_stay(void **state)
 {
@@ -577,6 +594,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(idle_connections_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(half_closed_connections_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(keepalive_of_those_that_stay, setup, teardown),
+		cmocka_unit_test_setup_teardown(keepalive_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(old_connections_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(idle_is_armed_by_the_connect, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_limits_no_timers, setup, teardown),
