@@ -130,6 +130,24 @@ static void serve_and_pass_on(struct splicer *s, struct service_queue *q)
 }
 
 /*
+ * Each queue there is now, once. Any of them may go meanwhile, and others come: so none is held on
+ * to, but the first of those that are left is taken, until there is none.
+ */
+static void each_queue(struct splicer *s, void (*visit)(struct splicer *s, struct service_queue *q))
+{
+	struct list left = LIST_INIT(left);
+
+	list_splice(&left, &s->queues);
+	while (!list_empty(&left)) {
+		struct service_queue *q = container_of(left.next, struct service_queue, node);
+
+		list_unlink(&q->node);
+		list_append(&s->queues, &q->node);
+		visit(s, q);
+	}
+}
+
+/*
  * Only from here are connections taken off a queue one after the other; what their ends set off
  * comes back here, and is left to the loop that runs: it may be of another queue, or of one who
  * began to wait behind those that were served.
@@ -144,8 +162,7 @@ static void run(struct splicer *s, struct service_queue *q)
 	serve_and_pass_on(s, q);
 	while (s->serve_again) {
 		s->serve_again = false;
-		list_for_each_safe(node, &s->queues)
-			serve_and_pass_on(s, container_of(node, struct service_queue, node));
+		each_queue(s, serve_and_pass_on);
 	}
 	s->serving = false;
 }
@@ -165,8 +182,7 @@ void queue_on_room(struct splicer *s, struct service *service)
 
 void queue_run(struct splicer *s)
 {
-	list_for_each_safe(node, &s->queues)
-		run(s, container_of(node, struct service_queue, node));
+	each_queue(s, run);
 }
 
 /* Somebody might be served, though perhaps not who waits longest. */

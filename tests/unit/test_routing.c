@@ -428,6 +428,43 @@ static void clients_leave(void **state)
 	bench_expect_end(b, client, END_DONE);
 }
 
+/*
+ * While one service's queue is served that of another may be served as well, and be gone. Those
+ * that are served here give their places back at once, which has all queues looked at.
+ */
+static void a_queue_goes_while_another_is_served(void **state)
+{
+	struct bench *b = *state;
+	struct fake_socket *waiting[3];
+
+	b->settings.hello_on_error = HELLO_ERROR_DEFAULT;
+	b->settings.queue_length = 2;
+	b->settings.queue_timeout = NSEC_PER_SEC;
+	b->target_settings = b->settings;
+	for (unsigned i = 0; i < BENCH_BACKENDS; i++)
+		b->backend_max[i] = 1;
+	bench_publish(b, true);
+	for (unsigned i = 0; i < 4; i++)
+		assert_non_null((i < 2 ? client_says(b, FOREIGN, sizeof(FOREIGN) - 1)
+				       : client_says(b, NAMED, sizeof(NAMED) - 1))
+					->partner);
+	for (unsigned i = 0; i < 3; i++)
+		waiting[i] = i < 2 ? client_says(b, FOREIGN, sizeof(FOREIGN) - 1)
+				   : client_says(b, NAMED, sizeof(NAMED) - 1);
+	assert_int_equal(b->service->n_queued, 2);
+	assert_int_equal(b->target->n_queued, 1);
+
+	for (unsigned i = 0; i < BENCH_BACKENDS; i++)
+		b->backend_max[i] = 10;
+	fake.sockets_max = 0; /* they wait for descriptors instead */
+	bench_publish(b, true);
+	assert_int_equal(b->service->n_queued + b->target->n_queued, 0);
+	fake.sockets_max = SIZE_MAX;
+	bench_pass(b, NSEC_PER_SEC);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(bench_backend(waiting[i]->partner) >= 2, i == 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -438,6 +475,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_no_hello_may_pass, setup, teardown),
 		cmocka_unit_test_setup_teardown(passing_meets_bytes, setup, teardown),
 		cmocka_unit_test_setup_teardown(passing_while_starved, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_queue_goes_while_another_is_served, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(too_long, setup, teardown),
 		cmocka_unit_test_setup_teardown(nobody_for_the_rest, setup, teardown),
 		cmocka_unit_test_setup_teardown(limits_are_those_of_the_target, setup, teardown),
