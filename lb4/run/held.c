@@ -32,6 +32,7 @@ int held_read(struct connection *c, unsigned direction)
 	if (d->holds) {
 		d->size = (uint32_t)n;
 		d->sent = 0;
+		d->starved = false; /* they are sent once: not again when a buffer is free */
 	} else {
 		ring_buffer_return(ring, d->buffer);
 	}

@@ -72,12 +72,13 @@ static void copy_start(struct connection *c, unsigned direction)
  */
 static bool is_bulk(const struct connection *c, struct direction *d, uint32_t size)
 {
+	bool result;
+
 	d->run += size;
-	if (d->run >= c->splice_after)
-		return c->splice_after && d->bytes > 0;
+	result = c->splice_after && d->run >= c->splice_after && d->bytes > 0;
 	if (size < RING_BUFFER_SIZE)
 		d->run = 0;
-	return false;
+	return result;
 }
 
 static void copy_received(struct connection *c, unsigned direction,

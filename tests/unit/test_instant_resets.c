@@ -207,6 +207,30 @@ static void starving_holds_nobody_back(void **state)
 	bench_expect_end(b, client, END_DONE);
 }
 
+/* Its client's bytes are read as the next backend answers, while it still waits for a buffer for them. */
+static void starving_bytes_are_sent_once(void **state)
+{
+	struct bench *b = *state;
+	struct fake_socket *client = bench_accept(b, 0);
+	uint32_t all = fake.n_buffers;
+
+	fake.n_buffers = 0;
+	fake_write(client, 500);
+	bench_step(b);
+	assert_true(bench_connection(b, client)->direction[CLIENT].starved);
+	splicer_leave_backend(&b->splicer, b->backends[0], END_BACKEND_DOWN);
+	while (bench_connection(b, client)->state != CONNECTION_CONNECTING)
+		assert_true(bench_step(b));
+	fake.n_buffers = all;
+	bench_settle(b);
+	assert_int_equal(bench_backend(client->partner), 1);
+	assert_int_equal(client->partner->accepted, 500);
+	fake_fin(client);
+	fake_fin(client->partner);
+	bench_settle(b);
+	bench_expect_end(b, client, END_DONE);
+}
+
 /* What it took of a send shows that it was there: it cannot be left, and is not sent the rest. */
 static void a_part_of_a_send_ends_it(void **state)
 {
@@ -433,6 +457,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(while_waiting_for_operations, setup, teardown),
 		cmocka_unit_test_setup_teardown(passing_errors_hold_nobody_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(starving_holds_nobody_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(starving_bytes_are_sent_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_part_of_a_send_ends_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(with_the_clients_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(while_connecting_again, setup, teardown),
