@@ -44,7 +44,7 @@ for way in "" -R; do
 	check_within 10 "bulk${way:+ in reverse} is spliced" eval "[[ \$(relay_of bulk) == *splice* ]]"
 	before=$(count_of bulk bytes_spliced)
 	check_within 10 "… and counted" eval "((\$(count_of bulk bytes_spliced) > $before + 100000000))"
-	check_equal "pipes kept by those who read" "$(($(pipes_used) <= 1))" 1
+	check_within 5 "nobody who reads keeps a pipe" eval '(($(pipes_used) <= 1))'
 	kill -TERM "$BULK"
 	finished "$BULK" || true
 	check_within 10 "its connections end" eval "((\$(count_of bulk active) == 0))"
