@@ -13,7 +13,7 @@ struct lb4_tuple {
 	__be16 destination_port;
 	__u8 protocol; /* IPPROTO_TCP */
 	__u8 padding[3];
-};
+} __attribute__((aligned(8)));
 _Static_assert(sizeof(struct lb4_tuple) == 40, "struct lb4_tuple is part of the ABI");
 
 /* Key words of the flow hash, drawn from the seed by lb4_hash_key_init(). */

@@ -36,9 +36,16 @@ static inline __u64 lb4_nh(__u32 a, __u32 b, const __u32 *key)
 	return (__u64)(__u32)(a + key[0]) * (__u32)(b + key[1]);
 }
 
+/* One load, where the compiler knows that it is aligned. */
 static inline __u32 lb4_word(const __u8 *p)
 {
-	return (__u32)p[0] << 24 | (__u32)p[1] << 16 | (__u32)p[2] << 8 | p[3];
+	__u32 word;
+
+	__builtin_memcpy(&word, p, sizeof(word));
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	word = __builtin_bswap32(word);
+#endif
+	return word;
 }
 
 static inline int lb4_is_ipv4(const __u8 ip[16])

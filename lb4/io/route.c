@@ -84,6 +84,16 @@ static int ask(const struct request *q, char buffer[ANSWER_SIZE])
 	return h->nlmsg_type == RTM_NEWROUTE ? 0 : -EPROTO;
 }
 
+/* The route that packets to `a` take, in `buffer`, or -errno. */
+static int ask_towards(const struct address *a, char buffer[ANSWER_SIZE])
+{
+	struct request q;
+
+	begin(&q, RTM_GETROUTE, a->family);
+	append_ip(&q, RTA_DST, a);
+	return ask(&q, buffer);
+}
+
 static const struct rtattr *find_attribute(const struct nlmsghdr *h, size_t body, unsigned type)
 {
 	const struct rtattr *a =
@@ -99,12 +109,8 @@ static const struct rtattr *find_attribute(const struct nlmsghdr *h, size_t body
 int route_is_here(const struct address *a)
 {
 	char buffer[ANSWER_SIZE] __attribute__((aligned(NLMSG_ALIGNTO)));
-	struct request q;
-	int r;
+	int r = ask_towards(a, buffer);
 
-	begin(&q, RTM_GETROUTE, a->family);
-	append_ip(&q, RTA_DST, a);
-	r = ask(&q, buffer);
 	if (r < 0)
 		return r == -ENETUNREACH || r == -EHOSTUNREACH ? 0 : r;
 	return ((const struct rtmsg *)NLMSG_DATA((const struct nlmsghdr *)(const void *)buffer))
@@ -116,12 +122,8 @@ static int interface_towards(const struct address *a, uint32_t *ret)
 {
 	char buffer[ANSWER_SIZE] __attribute__((aligned(NLMSG_ALIGNTO)));
 	const struct rtattr *out;
-	struct request q;
-	int r;
+	int r = ask_towards(a, buffer);
 
-	begin(&q, RTM_GETROUTE, a->family);
-	append_ip(&q, RTA_DST, a);
-	r = ask(&q, buffer);
 	if (r < 0)
 		return r;
 	out = find_attribute((const struct nlmsghdr *)(const void *)buffer, sizeof(struct rtmsg),
@@ -129,6 +131,69 @@ static int interface_towards(const struct address *a, uint32_t *ret)
 	if (!out)
 		return -ENETUNREACH;
 	memcpy(ret, RTA_DATA(out), sizeof(*ret));
+	return 0;
+}
+
+static void take_ip(struct address *ret, int family, const void *ip)
+{
+	*ret = (struct address){.family = family == AF_INET ? ADDRESS_IPV4 : ADDRESS_IPV6};
+	if (family == AF_INET) {
+		ret->ip[10] = ret->ip[11] = 0xff;
+		memcpy(ret->ip + 12, ip, 4);
+	} else {
+		memcpy(ret->ip, ip, 16);
+	}
+}
+
+static void take_gateway(const struct nlmsghdr *h, int family, struct route *ret)
+{
+	const struct rtattr *gateway = find_attribute(h, sizeof(struct rtmsg), RTA_GATEWAY);
+	const struct rtattr *via = find_attribute(h, sizeof(struct rtmsg), RTA_VIA);
+
+	ret->has_gateway = gateway || via;
+	if (gateway)
+		take_ip(&ret->gateway, family, RTA_DATA(gateway));
+	else if (via)
+		take_ip(&ret->gateway, ((const struct rtvia *)RTA_DATA(via))->rtvia_family,
+			((const struct rtvia *)RTA_DATA(via))->rtvia_addr);
+}
+
+static uint32_t route_mtu(const struct nlmsghdr *h)
+{
+	const struct rtattr *metrics = find_attribute(h, sizeof(struct rtmsg), RTA_METRICS), *m;
+	uint32_t mtu = 0;
+	size_t left;
+
+	if (!metrics)
+		return 0;
+	left = RTA_PAYLOAD(metrics);
+	for (m = RTA_DATA(metrics); RTA_OK(m, left); m = RTA_NEXT(m, left))
+		if (m->rta_type == RTAX_MTU)
+			memcpy(&mtu, RTA_DATA(m), sizeof(mtu));
+	return mtu;
+}
+
+int route_find(const struct address *a, struct route *ret)
+{
+	char buffer[ANSWER_SIZE] __attribute__((aligned(NLMSG_ALIGNTO)));
+	const struct nlmsghdr *h = (const struct nlmsghdr *)(const void *)buffer;
+	const struct rtattr *out, *source;
+	const struct rtmsg *route;
+	int r = ask_towards(a, buffer);
+
+	if (r < 0)
+		return r;
+	route = NLMSG_DATA(h);
+	if (route->rtm_type == RTN_LOCAL)
+		return 1;
+	out = find_attribute(h, sizeof(*route), RTA_OIF);
+	source = find_attribute(h, sizeof(*route), RTA_PREFSRC);
+	if (route->rtm_type != RTN_UNICAST || !out || !source)
+		return -ENETUNREACH;
+	*ret = (struct route){.mtu = route_mtu(h)};
+	memcpy(&ret->interface, RTA_DATA(out), sizeof(ret->interface));
+	take_ip(&ret->source, route->rtm_family, RTA_DATA(source));
+	take_gateway(h, route->rtm_family, ret);
 	return 0;
 }
 

@@ -96,6 +96,7 @@ struct config *config_free(struct config *c)
 		service_config_deinit(&c->services[i]);
 	free(c->services);
 	free(c->socket_path);
+	text_list_free(c->interfaces);
 	free(c->text);
 	free(c);
 	return NULL;
@@ -239,6 +240,11 @@ const char *check_kind_name(enum check_kind kind)
 const char *balance_kind_name(enum balance_kind kind)
 {
 	return words_find(schema_balance_words, kind);
+}
+
+const char *forward_kind_name(enum forward_kind kind)
+{
+	return words_find(schema_forward_words, kind);
 }
 
 const char *hash_kind_name(enum hash_kind kind)

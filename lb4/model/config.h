@@ -26,6 +26,8 @@
 #define RULES_MAX	    65536 /* prefixes of one allow or deny */
 #define CHECK_PAYLOAD_MAX   4096
 #define CHECK_ARGUMENTS_MAX 64 /* of a program, its path included */
+#define INTERFACES_MAX	    16
+#define NAT_PORTS_MIN	    1000 /* and as many connections to one backend */
 
 #define TLS_ROUTES_MAX		4096 /* of one service */
 #define TLS_NAMES_MAX		4096 /* of one route */
@@ -97,6 +99,12 @@ enum hash_kind {
 	HASH_SOURCE,	 /* the client's address alone, masked */
 };
 
+/* How a connection gets to its backend. */
+enum forward_kind {
+	FORWARD_SPLICE, /* a worker accepts it, connects and relays */
+	FORWARD_NAT,	/* its packets are rewritten where they come in */
+};
+
 enum on_down {
 	ON_DOWN_DRAIN, /* connections of a failed backend may finish, for drain_timeout */
 	ON_DOWN_RESET, /* they are reset at once */
@@ -123,6 +131,7 @@ struct limits_config {
 };
 
 struct service_settings {
+	enum forward_kind forward;
 	enum balance_kind balance;
 	enum hash_kind hash;
 	uint8_t mask_ipv4, mask_ipv6; /* prefix lengths for HASH_SOURCE; default 32 and 128 */
@@ -228,6 +237,10 @@ struct config {
 	uint64_t seed;		  /* default 0x1b4: equal files give equal tables everywhere */
 	uint32_t max_connections; /* 0: as many as RLIMIT_NOFILE carries */
 	uint32_t max_pipes;	  /* of all workers together; default MAX_PIPES_AUTO */
+	char **interfaces;	  /* where nat rewrites packets, a text list; NULL: nowhere */
+	uint32_t max_flows;	  /* of nat at a time; default 262144 */
+	uint16_t nat_port_low;	  /* what nat sends to backends from; default 10000 … */
+	uint16_t nat_port_high;	  /* … to 29999 */
 	uint64_t max_memory;	  /* bytes that clients may make lb4 hold; 0, the default: any */
 	nsec_t stop_timeout;	  /* what SIGTERM lets connections take to finish; default 30s */
 	enum log_level log_level;
@@ -300,6 +313,7 @@ void check_config_deinit(struct check_config *c);
 /* The words of lb4.yaml(5); NULL past the last value. */
 const char *check_kind_name(enum check_kind kind);
 const char *balance_kind_name(enum balance_kind kind);
+const char *forward_kind_name(enum forward_kind kind);
 const char *hash_kind_name(enum hash_kind kind);
 const char *on_down_name(enum on_down on_down);
 const char *fail_mode_name(enum fail_mode fail);

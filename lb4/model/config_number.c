@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Values that are numbers: plain ones, durations, percentages, HTTP statuses. */
+/* Values that are numbers: plain ones, durations, percentages, HTTP statuses, ranges of ports. */
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -207,16 +207,39 @@ bool value_read_percent(const struct setting *s, const struct yaml_node *n, void
 	return true;
 }
 
-static bool parse_status(const char *text, size_t length, unsigned *ret)
+static bool parse_digits(const char *text, size_t length, unsigned *ret)
 {
-	if (length != 3)
-		return false;
 	*ret = 0;
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < length; i++) {
 		if (!isdigit((unsigned char)text[i]))
 			return false;
 		*ret = *ret * 10 + (unsigned)(text[i] - '0');
 	}
+	return true;
+}
+
+static bool parse_status(const char *text, size_t length, unsigned *ret)
+{
+	return length == 3 && parse_digits(text, length, ret);
+}
+
+/* With room for what is out of range, and no leading zero, which is octal to some. */
+static bool parse_port(const char *text, size_t length, unsigned *ret)
+{
+	return length >= 1 && length <= 9 && *text != '0' && parse_digits(text, length, ret);
+}
+
+static bool store_range(const struct setting *s, const struct yaml_node *n, unsigned least,
+			unsigned most, void *target, struct faults *faults)
+{
+	if (!in_range(s, least) || !in_range(s, most) || least > most) {
+		value_refuse_range(s, n, faults);
+		if (least > most)
+			faults_hint(faults, "did you mean %u-%u?", most, least);
+		return false;
+	}
+	field_store(target, s->into, least);
+	field_store(target, s->also_into, most);
 	return true;
 }
 
@@ -234,13 +257,21 @@ bool value_read_status(const struct setting *s, const struct yaml_node *n, void 
 		faults_hint(faults, "write 200, or 200-399");
 		return false;
 	}
-	if (!in_range(s, least) || !in_range(s, most) || least > most) {
-		value_refuse_range(s, n, faults);
-		if (least > most)
-			faults_hint(faults, "did you mean %u-%u?", most, least);
+	return store_range(s, n, least, most, target, faults);
+}
+
+bool value_read_ports(const struct setting *s, const struct yaml_node *n, void *target,
+		      struct faults *faults)
+{
+	const char *dash = strchr(n->text, '-');
+	size_t length = dash ? (size_t)(dash - n->text) : 0;
+	unsigned low, high;
+
+	if (!dash || !parse_port(n->text, length, &low) ||
+	    !parse_port(dash + 1, n->length - length - 1, &high)) {
+		value_refuse_kind(s, n, faults);
+		faults_hint(faults, "write LOW-HIGH, such as %s", s->default_text);
 		return false;
 	}
-	field_store(target, s->into, least);
-	field_store(target, s->also_into, most);
-	return true;
+	return store_range(s, n, low, high, target, faults);
 }

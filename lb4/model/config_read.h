@@ -58,6 +58,11 @@ bool rules_apply(struct reader *r, const struct reading *reading);
 bool rule_backend_addresses(struct reader *r);
 bool rule_listen_addresses(struct reader *r);
 
+/* config_nat_rules.c: what nat can do, of one service, of the file, of its ports. */
+bool rule_nat(struct reader *r, const struct reading *reading);
+bool rule_interfaces(struct reader *r, const struct reading *reading);
+bool rule_nat_ports(struct reader *r, const struct reading *reading);
+
 /* What is known of a key of the section. */
 const struct given *find_given(const struct reading *reading, const char *key);
 

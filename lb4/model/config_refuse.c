@@ -66,6 +66,9 @@ static void append_range(char *buffer, const struct setting *s)
 		append(buffer, "an HTTP status or a range of them (%" PRIu64 "-%" PRIu64 ")",
 		       s->min, s->max);
 		break;
+	case SETTING_PORTS:
+		append(buffer, "a range of ports from %" PRIu64 " to %" PRIu64, s->min, s->max);
+		break;
 	case SETTING_TRUE:
 		append(buffer, "true");
 		break;

@@ -16,7 +16,8 @@ struct reading;
 /* A service of the file, at its index in the configuration. */
 struct service_mark {
 	const struct yaml_node *key;
-	bool needs_listen; /* it has none, and only a route to it would excuse that */
+	const struct yaml_node *nat; /* where it says forward: nat; or NULL */
+	bool needs_listen;	     /* it has none, and only a route to it would excuse that */
 	bool routed;
 };
 

@@ -370,6 +370,7 @@ static bool rule_service(struct reader *r, const struct reading *reading)
 	set_check_proxy(reading->target);
 	good &= rule_access(r, reading);
 	good &= rule_tls_routes(r, reading);
+	good &= rule_nat(r, reading);
 	if (!hashes)
 		good &= rule_balance(r, reading);
 	if (hashes && find_given(reading, "backends")->good)
@@ -391,11 +392,14 @@ bool rules_apply(struct reader *r, const struct reading *reading)
 	} else if (s == &schema_hash) {
 		/* The mapping is the long form of the word. */
 		((struct service_settings *)reading->target)->hash = HASH_SOURCE;
+	} else if (s == &schema_fastpath) {
+		good &= rule_nat_ports(r, reading);
 	} else if (s == &schema_service) {
 		good &= rule_service(r, reading);
 	} else if (s == &schema_file) {
 		good &= rule_listen_addresses(r);
 		good &= rule_targets(r, reading);
+		good &= rule_interfaces(r, reading);
 	}
 	return good;
 }

@@ -15,12 +15,14 @@ uint64_t field_load(const void *target, struct field field)
 	switch (field.size) {
 	case 1:
 		return *(const uint8_t *)p;
+	case 2:
+		return *(const uint16_t *)p;
 	case 4:
 		return *(const uint32_t *)p;
 	case 8:
 		return *(const uint64_t *)p;
 	}
-	assert(!"a field of 1, 4 or 8 bytes");
+	assert(!"a field of 1, 2, 4 or 8 bytes");
 	return 0;
 }
 
@@ -32,6 +34,9 @@ void field_store(void *target, struct field field, uint64_t value)
 	case 1:
 		*(uint8_t *)p = (uint8_t)value;
 		return;
+	case 2:
+		*(uint16_t *)p = (uint16_t)value;
+		return;
 	case 4:
 		*(uint32_t *)p = (uint32_t)value;
 		return;
@@ -39,7 +44,7 @@ void field_store(void *target, struct field field, uint64_t value)
 		*(uint64_t *)p = value;
 		return;
 	}
-	assert(!"a field of 1, 4 or 8 bytes");
+	assert(!"a field of 1, 2, 4 or 8 bytes");
 }
 
 static bool read_true(const struct setting *s, const struct yaml_node *n, void *target,
@@ -82,6 +87,7 @@ static bool (*const readers[])(const struct setting *s, const struct yaml_node *
 	[SETTING_TEXTS] = value_read_texts,
 	[SETTING_PREFIXES] = value_read_prefixes,
 	[SETTING_STATUS] = value_read_status,
+	[SETTING_PORTS] = value_read_ports,
 	[SETTING_TRUE] = read_true,
 	[SETTING_ADDRESS] = read_backend_address,
 	[SETTING_IP] = value_read_ip,

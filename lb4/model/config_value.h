@@ -63,6 +63,8 @@ bool value_read_percent(const struct setting *s, const struct yaml_node *n, void
 			struct faults *faults);
 bool value_read_status(const struct setting *s, const struct yaml_node *n, void *target,
 		       struct faults *faults);
+bool value_read_ports(const struct setting *s, const struct yaml_node *n, void *target,
+		      struct faults *faults);
 bool value_read_text(const struct setting *s, const struct yaml_node *n, void *target,
 		     struct faults *faults);
 bool value_read_bytes(const struct setting *s, const struct yaml_node *n, void *target,

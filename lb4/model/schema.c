@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include <net/if.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/un.h>
@@ -52,6 +53,18 @@ static const char *refuse_socket(const char *text)
 	for (; *text; text++)
 		if ((unsigned char)*text < ' ' || *text == 0x7f)
 			return "the path holds a control character";
+	return NULL;
+}
+
+/* As dev_valid_name() of the kernel, whose isspace() is that of Latin-1. */
+static const char *refuse_interface(const char *text)
+{
+	if (!*text || strlen(text) >= IFNAMSIZ)
+		return "expected the name of a network interface, 1 to 15 bytes";
+	if (!strcmp(text, ".") || !strcmp(text, ".."))
+		return "no network interface has that name";
+	if (strpbrk(text, "/: \t\n\v\f\r\xa0"))
+		return "the name of a network interface holds no blank, / or :";
 	return NULL;
 }
 
@@ -111,6 +124,12 @@ const struct word schema_balance_words[] = {
 	{"least-connections", BALANCE_LEAST_CONNECTIONS},
 	{"round-robin", BALANCE_ROUND_ROBIN},
 	{"two-choices", BALANCE_TWO_CHOICES},
+	{},
+};
+
+const struct word schema_forward_words[] = {
+	{"splice", FORWARD_SPLICE},
+	{"nat", FORWARD_NAT},
 	{},
 };
 
@@ -176,6 +195,18 @@ const struct section schema_log = {
 		       {"off", LOG_CONNECTIONS_OFF})},
 		{"sample", SETTING_NUMBER, "one in so many of those connections gets its line", "1",
 		 INTO(config, log_sample), RANGE(1, 1000000)},
+		{},
+	},
+};
+
+const struct section schema_fastpath = {
+	"fastpath",
+	(const struct setting[]){
+		{"max_flows", SETTING_NUMBER, "connections that nat holds at a time", "262144",
+		 INTO(config, max_flows), RANGE(1024, 8388608), .at_start = true},
+		{"nat_ports", SETTING_PORTS, "ports that nat sends to backends from", "10000-29999",
+		 INTO(config, nat_port_low), RANGE(1024, 65535), ALSO_INTO(config, nat_port_high),
+		 .at_start = true},
 		{},
 	},
 };
@@ -394,6 +425,8 @@ const struct section schema_service = {
 		 .section = &schema_hash, .base = offsetof(struct service_config, settings)},
 		{"table_size", SETTING_NUMBER, "slots of the Maglev table, a prime", "65537",
 		 INTO(service_config, settings.table_size), .numbers = maglev_sizes},
+		{"forward", SETTING_WORD, "how connections get to their backends", "splice",
+		 INTO(service_config, settings.forward), .words = schema_forward_words},
 		{"check", SETTING_SECTION, "how backends are probed", "none",
 		 INTO(service_config, check.kind),
 		 WORDS({"none", CHECK_NONE}, {"tcp", CHECK_TCP}, {"redis", CHECK_REDIS},
@@ -491,6 +524,11 @@ const struct section schema_file = {
 		{"max_pipes", SETTING_NUMBER, "pipes that bytes are spliced through at a time",
 		 "auto", INTO(config, max_pipes), RANGE(1, 65536), .zero = true, .at_start = true,
 		 WORDS({"auto", MAX_PIPES_AUTO})},
+		{"interfaces", SETTING_TEXTS,
+		 "network interfaces at which nat rewrites packets, such as eth0",
+		 INTO(config, interfaces), RANGE(1, INTERFACES_MAX), .refuse = refuse_interface,
+		 .distinct = true, .at_start = true},
+		{"fastpath", SETTING_SECTION, "what nat may use", .section = &schema_fastpath},
 		{"stop_timeout", SETTING_DURATION, "time that SIGTERM gives connections to finish",
 		 "30s", INTO(config, stop_timeout), RANGE(1 * MSEC, DAY), .zero = true},
 		{"log", SETTING_SECTION, "what is logged", .section = &schema_log},
@@ -502,10 +540,12 @@ const struct section schema_file = {
 };
 
 const struct section *const schema_sections[] = {
-	&schema_file,	 &schema_admin, &schema_log,	   &schema_service,   &schema_hash,
-	&schema_source,	 &schema_check, &schema_passive,   &schema_keepalive, &schema_proxy_in,
-	&schema_backend, &schema_hello, &schema_tls_route, &schema_limits,    &schema_limits_source,
-	&schema_queue,	 NULL,
+	&schema_file,	   &schema_admin,    &schema_log,
+	&schema_service,   &schema_hash,     &schema_source,
+	&schema_check,	   &schema_passive,  &schema_keepalive,
+	&schema_proxy_in,  &schema_backend,  &schema_hello,
+	&schema_tls_route, &schema_limits,   &schema_limits_source,
+	&schema_queue,	   &schema_fastpath, NULL,
 };
 
 const struct setting *section_find(const struct section *s, const char *key)

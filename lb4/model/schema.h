@@ -24,6 +24,7 @@ enum setting_type {
 	SETTING_TEXTS,	  /* a text or a sequence of them, into a text_list (base/text.h) */
 	SETTING_PREFIXES, /* a prefix or a sequence of them, into a struct prefix_list pointer */
 	SETTING_STATUS,	  /* an HTTP status, or a range of them */
+	SETTING_PORTS,	  /* a range of ports */
 	SETTING_TRUE,	  /* a flag that is given or left out */
 	SETTING_ADDRESS,  /* of a backend */
 	SETTING_IP,	  /* an address without a port */
@@ -57,6 +58,7 @@ struct setting {
 	uint64_t min, max;   /* of a number, a duration, a length in bytes, a count of entries */
 	bool at_start;	     /* a reload leaves it to the next start */
 	bool zero;	     /* 0 may stand below `min` and switches something off */
+	bool distinct;	     /* of several texts none stands there twice */
 	nsec_t step;	     /* a duration is a multiple of this; 0: any */
 	const char *at_most; /* may not be above this setting of the same section */
 	const uint32_t *numbers;  /* the only numbers allowed, ending with 0; NULL: min to max */
@@ -79,7 +81,8 @@ struct section {
 
 extern const struct section schema_file, schema_admin, schema_log, schema_service, schema_backend,
 	schema_hash, schema_source, schema_check, schema_passive, schema_keepalive, schema_proxy_in,
-	schema_hello, schema_tls_route, schema_limits, schema_limits_source, schema_queue;
+	schema_hello, schema_tls_route, schema_limits, schema_limits_source, schema_queue,
+	schema_fastpath;
 
 /* All of them, ending with NULL. */
 extern const struct section *const schema_sections[];
@@ -94,4 +97,5 @@ const char *schema_synonym(const struct section *s, const char *key);
 const char *words_find(const struct word *words, uint64_t value);
 
 extern const struct word schema_balance_words[], schema_hash_words[], schema_on_down_words[],
-	schema_fail_words[], schema_proxy_words[], schema_hello_error_words[];
+	schema_fail_words[], schema_proxy_words[], schema_hello_error_words[],
+	schema_forward_words[];

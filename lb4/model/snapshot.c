@@ -38,7 +38,7 @@ static void add_ref(_Atomic uint32_t *refs)
 
 struct service *service_new(const char *name, unsigned n_workers)
 {
-	struct service *s = alloc_lines(sizeof(*s) + n_workers * sizeof(s->counters[0]));
+	struct service *s = alloc_lines(sizeof(*s) + (n_workers + 1) * sizeof(s->counters[0]));
 
 	if (!s)
 		return NULL;
@@ -85,7 +85,7 @@ int service_track_sources(struct service *s, uint32_t n_entries, uint64_t secret
 struct backend *backend_new(const char *service_name, const char *name,
 			    const struct address *address, unsigned n_workers)
 {
-	struct backend *b = alloc_lines(sizeof(*b) + n_workers * sizeof(b->counters[0]));
+	struct backend *b = alloc_lines(sizeof(*b) + (n_workers + 1) * sizeof(b->counters[0]));
 
 	if (!b)
 		return NULL;
@@ -148,12 +148,12 @@ static void sum_counters(const void *counters, size_t stride, unsigned n, void *
 
 void service_sum(const struct service *s, struct service_counters *ret)
 {
-	sum_counters(s->counters, sizeof(s->counters[0]), s->n_workers, ret);
+	sum_counters(s->counters, sizeof(s->counters[0]), s->n_workers + 1, ret);
 }
 
 void backend_sum(const struct backend *b, struct backend_counters *ret)
 {
-	sum_counters(b->counters, sizeof(b->counters[0]), b->n_workers, ret);
+	sum_counters(b->counters, sizeof(b->counters[0]), b->n_workers + 1, ret);
 }
 
 struct snapshot *snapshot_new(size_t n_services)

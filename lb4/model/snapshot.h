@@ -23,7 +23,10 @@
 struct access;
 struct source_table;
 
-/* Counters of one worker; it alone writes them (relaxed), anyone reads. */
+/*
+ * Counters of one worker; it alone writes them (relaxed), anyone reads. Behind those of the workers are
+ * main's, of the flows of nat.
+ */
 struct backend_counters {
 	_Atomic uint64_t connections;	   /* connects begun */
 	_Atomic uint64_t active;	   /* established now */
@@ -79,7 +82,7 @@ struct service {
 	_Atomic nsec_t rate_due;			      /* of rate.h */
 	_Atomic uint32_t n_queued;	    /* connections that wait for a full backend */
 	struct service_queue *queues;	    /* one a worker */
-	struct service_counters counters[]; /* one a worker */
+	struct service_counters counters[]; /* one a worker, and one for nat */
 };
 
 struct backend {
@@ -93,10 +96,10 @@ struct backend {
 	struct address address;
 	struct sockaddr_storage sockaddr; /* the same, as connect(2) wants it */
 	socklen_t sockaddr_length;
-	struct backend_counters counters[]; /* one a worker */
+	struct backend_counters counters[]; /* one a worker, and one for nat */
 };
 
-/* Counted for one worker each; NULL when memory is short. */
+/* With counters for so many workers; NULL when memory is short. */
 struct service *service_new(const char *name, unsigned n_workers);
 struct service *service_ref(struct service *s);
 struct service *service_unref(struct service *s);
@@ -116,7 +119,7 @@ static inline uint32_t backend_in_use(const struct backend *b)
 	return atomic_load_explicit(&b->in_use, memory_order_relaxed);
 }
 
-/* The sums over all workers. `ret` need not be aligned to a line. */
+/* The sums over all workers, and nat. `ret` need not be aligned to a line. */
 void service_sum(const struct service *s, struct service_counters *ret);
 void backend_sum(const struct backend *b, struct backend_counters *ret);
 

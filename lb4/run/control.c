@@ -48,6 +48,7 @@ static const struct http_route routes[] = {
 	{"POST", "/v1/reload", NULL, control_post_reload},
 	{"POST", "/v1/save", NULL, control_post_save},
 	{"POST", "/v1/stop", NULL, control_post_stop},
+	{"POST", "/v1/fastpath", NULL, control_post_fastpath},
 	{"POST", BACKENDS, NULL, control_add_backend},
 	{"DELETE", BACKENDS "/{name}", NULL, control_remove_backend},
 	{"POST", BACKENDS "/{name}/weight", NULL, control_post_weight},

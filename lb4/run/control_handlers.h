@@ -53,6 +53,7 @@ control_handler control_get_events;
 /* control_change.c */
 control_handler control_post_check;
 control_handler control_post_stop;
+control_handler control_post_fastpath;
 control_handler control_add_backend;
 control_handler control_remove_backend;
 control_handler control_post_weight;
@@ -75,6 +76,9 @@ struct live_service *control_required_service(const struct daemon *d, const stru
 /* A hint for a request that names what does not exist: the nearest name there is. */
 char *control_nearest_hint(const struct daemon *d, const struct http_request *q, char *buffer,
 			   size_t size);
+
+/* control_fastpath.c: null where the configuration names no interfaces. */
+json_t *control_show_fastpath(const struct daemon *d);
 
 /* control_routes.c: the routes of a service (an empty array: none) and what it asks of hellos. */
 json_t *control_tls_routes(const struct daemon *d, const struct live_service *s);

@@ -107,6 +107,7 @@ static json_t *show_settings(const struct service_settings *s)
 
 	snprintf(max_eject, sizeof(max_eject), "%u%%", s->max_eject_percent);
 
+	control_put(&o, "forward", json_string(forward_kind_name(s->forward)));
 	control_put(&o, "on_down", json_string(on_down_name(s->on_down)));
 	control_put(&o, "fail", json_string(fail_mode_name(s->fail)));
 	control_put(&o, "max_eject", json_string(max_eject));

@@ -19,6 +19,7 @@
 #include "daemon_private.h"
 #include "descriptors.h"
 #include "event.h"
+#include "forwarding.h"
 #include "line_writer.h"
 #include "log.h"
 #include "parking.h"
@@ -234,6 +235,12 @@ static int poll_timeout(const struct daemon *d)
 	return delay > 3600000 ? 3600000 : (int)delay;
 }
 
+/* While lb4 stops flows may finish as connections may. */
+static bool awaits_flows(const struct daemon *d)
+{
+	return d->stop_deadline != NSEC_NEVER && forwarding_flows(d) > 0;
+}
+
 static void loop(struct daemon *d, int signals)
 {
 	struct pollfd polls[] = {
@@ -242,7 +249,7 @@ static void loop(struct daemon *d, int signals)
 		{.fd = control_fd(d->control), .events = POLLIN},
 	};
 
-	while (d->n_workers_running > 0) {
+	while (d->n_workers_running > 0 || awaits_flows(d)) {
 		int n = poll(polls, sizeof(polls) / sizeof(polls[0]), poll_timeout(d));
 
 		d->now = clock_now();
@@ -292,6 +299,7 @@ static int start(struct daemon *d, struct config *config)
 					   : "");
 		return r;
 	}
+	forwarding_start(d, config);
 	d->config = NULL; /* what applies is compared with nothing */
 	r = daemon_apply(d, config, NULL, &error);
 	if (r < 0) {
@@ -305,6 +313,7 @@ static int start(struct daemon *d, struct config *config)
 static void finish(struct daemon *d)
 {
 	d->control = control_stop(d->control);
+	forwarding_stop(d);
 	d->checker = checker_stop(d->checker);
 	for (unsigned i = 0; d->workers && i < d->n_workers; i++) {
 		if (!d->workers[i])

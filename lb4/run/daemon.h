@@ -25,6 +25,7 @@
 struct access;
 struct checker;
 struct control;
+struct forwarding;
 struct line_writer;
 struct plan;
 struct target;
@@ -107,6 +108,7 @@ struct daemon {
 	struct worker **workers;
 	struct checker *checker;
 	struct control *control;
+	struct forwarding *forwarding; /* NULL: the configuration names no interfaces */
 	struct mailbox reports; /* from checker and workers */
 	struct live_service **services;
 	size_t n_services;

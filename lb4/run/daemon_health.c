@@ -5,6 +5,7 @@
 
 #include "checker.h"
 #include "daemon_private.h"
+#include "forwarding.h"
 #include "log.h"
 #include "report.h"
 
@@ -304,5 +305,6 @@ void daemon_on_time(struct daemon *d)
 			backend_on_time(d, s, j);
 	}
 	daemon_look_at_trouble(d);
+	forwarding_on_time(d);
 	update_pools(d);
 }

@@ -8,6 +8,7 @@
 
 #include "cleanup.h"
 #include "daemon_private.h"
+#include "forwarding.h"
 #include "log.h"
 #include "worker.h"
 
@@ -104,6 +105,13 @@ int daemon_add_backend(struct daemon *d, const char *service, const char *name, 
 					     "%s is the address of backend %s already",
 					     address_print(&b->address, text), b->name);
 	}
+	if (s->settings.forward == FORWARD_NAT && n > 0 &&
+	    s->backends[0].backend->address.family != added.address.family)
+		return daemon_refuse(
+			ret_error, -EINVAL,
+			"service %s has forward: nat, which does not translate between "
+			"IPv4 and IPv6",
+			service);
 	configs = present_backends(s, 1);
 	if (!configs)
 		return -ENOMEM;
@@ -247,6 +255,7 @@ void daemon_stop(struct daemon *d, nsec_t timeout)
 		      EVENT_VALUES(EVENT_NUMBER("timeout_ms", timeout / NSEC_PER_MSEC)),
 		      "stopping: no new connections; what is established may finish");
 	supervision_stopping(d);
+	forwarding_refuse(d);
 	for (unsigned i = 0; i < d->n_workers; i++)
 		if (worker_stop(d->workers[i]) < 0)
 			log_error("worker %u could not be told to stop: out of memory", i);

@@ -8,6 +8,7 @@
 #include "checker.h"
 #include "cleanup.h"
 #include "daemon_private.h"
+#include "forwarding.h"
 #include "log.h"
 #include "worker.h"
 
@@ -86,6 +87,7 @@ void daemon_publish(struct daemon *d)
 		snapshot_unref(d->snapshot);
 		d->snapshot = snapshot;
 		r = give_snapshot(d, snapshot);
+		forwarding_publish(d);
 	}
 	d->publish_wanted = r < 0;
 	if (r < 0)
@@ -94,6 +96,7 @@ void daemon_publish(struct daemon *d)
 
 void daemon_leave_backend(struct daemon *d, struct backend *b, enum end_reason reason)
 {
+	forwarding_leave_backend(d, b, reason);
 	for (unsigned i = 0; i < d->n_workers; i++)
 		if (worker_leave_backend(d->workers[i], b, reason) < 0)
 			log_error("backend %s of %s: worker %u could not be told: out of memory",

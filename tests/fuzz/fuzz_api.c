@@ -39,6 +39,7 @@ static const struct request {
 	{"check", control_post_check, {}},
 	{"reload", control_post_reload, {}},
 	{"stop", control_post_stop, {}},
+	{"fastpath", control_post_fastpath, {}},
 	{"add", control_add_backend, {"service"}, 1},
 	{"remove", control_remove_backend, {"service", "name"}, 2},
 	{"weight", control_post_weight, {"service", "name"}, 2},

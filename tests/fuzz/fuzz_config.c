@@ -48,6 +48,16 @@ static void check_text(const struct setting *s, const char *text)
 	assert(!s->refuse || !s->refuse(text));
 }
 
+static void check_texts(const struct setting *s, char *const *list)
+{
+	assert(text_list_length(list) <= s->max);
+	for (size_t i = 0; list && list[i]; i++) {
+		assert(!s->refuse || !s->refuse(list[i]));
+		for (size_t j = 0; s->distinct && j < i; j++)
+			assert(strcmp(list[i], list[j]));
+	}
+}
+
 static void check_section(const struct section *section, const void *target);
 
 static void check_setting(const struct setting *s, const void *target)
@@ -64,12 +74,16 @@ static void check_setting(const struct setting *s, const void *target)
 		check_number(s, target);
 		break;
 	case SETTING_STATUS:
+	case SETTING_PORTS:
 		check_number(s, target);
 		assert(field_load(target, s->into) <= field_load(target, s->also_into));
 		assert(field_load(target, s->also_into) <= s->max);
 		break;
 	case SETTING_TEXT:
 		check_text(s, *(char *const *)into);
+		break;
+	case SETTING_TEXTS:
+		check_texts(s, *(char *const *const *)into);
 		break;
 	case SETTING_BYTES:
 	case SETTING_HEX:
@@ -151,12 +165,34 @@ static void check_routes(const struct config *c, const struct service_config *s)
 	tls_routes_unref(routes);
 }
 
+/* Nothing that takes more than rewriting packets. */
+static void check_nat(const struct config *c, const struct service_config *s)
+{
+	const struct service_settings *t = &s->settings;
+	const struct limits_config *l = &t->limits;
+
+	assert(c->interfaces && s->n_tls_routes == 0 && t->balance == BALANCE_MAGLEV);
+	assert(!t->allow && !t->deny && !t->queue_length);
+	assert(!l->connections && !l->rate && !l->source_connections && !l->source_rate);
+	assert(!t->proxy_from && t->proxy_out == PROXY_NONE);
+	assert(!t->source_addresses && !t->transparent);
+	for (size_t i = 0; i < s->n_listen; i++)
+		assert(!address_is_wildcard(&s->listen[i]) && !s->listen[i].scope);
+	for (size_t i = 0; i < s->n_backends; i++) {
+		assert(!s->backends[i].max_connections);
+		for (size_t j = 0; j < s->n_listen; j++)
+			assert(s->backends[i].address.family == s->listen[j].family);
+	}
+}
+
 static void check_service(const struct config *c, const struct service_config *s)
 {
 	check_name(s->name);
 	check_section(&schema_service, s);
 	check_check(&s->check);
 	check_routes(c, s);
+	if (s->settings.forward == FORWARD_NAT)
+		check_nat(c, s);
 	assert(s->n_listen <= LISTEN_MAX && (s->n_listen > 0 || is_routed_to(c, s)));
 	for (size_t i = 0; i < s->n_listen; i++)
 		check_address(&s->listen[i], true);
@@ -176,6 +212,7 @@ static void check_service(const struct config *c, const struct service_config *s
 static void check_config(const struct config *c)
 {
 	check_section(&schema_file, c);
+	assert(c->nat_port_high - c->nat_port_low + 1 >= NAT_PORTS_MIN);
 	assert(c->n_services > 0 && c->n_services <= SERVICES_MAX);
 	for (size_t i = 0; i < c->n_services; i++) {
 		check_service(c, &c->services[i]);

@@ -535,6 +535,25 @@ void daemon_stop(struct daemon *d, nsec_t timeout)
 		 (unsigned long long)(timeout / NSEC_PER_MSEC));
 }
 
+bool forwarding_status(const struct daemon *d, struct forwarding_status *ret)
+{
+	*ret = (struct forwarding_status){};
+	if (!fake_of(d)->fastpath)
+		return false;
+	*ret = *fake_of(d)->fastpath;
+	return true;
+}
+
+bool forwarding_accept(struct daemon *d, bool accepts)
+{
+	struct forwarding_status *s = fake_of(d)->fastpath;
+
+	if (!s || s->why_not)
+		return false;
+	s->accepts = accepts;
+	return true;
+}
+
 int daemon_connections(struct daemon *d, const char *service, size_t n_max,
 		       struct connection_info **ret, size_t *ret_n)
 {

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "daemon.h"
+#include "forwarding.h"
 
 /* How long ago everything began, 3h12m; half a minute more, so that tests have time. */
 #define FAKE_AGE ((192 * 60 + 30) * NSEC_PER_SEC)
@@ -23,6 +24,7 @@ struct fake_daemon {
 	bool file_differs;    /* from the one that was loaded */
 	size_t n_connections; /* there are */
 	int connections_result;
+	struct forwarding_status *fastpath; /* NULL: the file names no interfaces */
 };
 
 void fake_daemon_init(struct fake_daemon *f);

@@ -7,6 +7,7 @@
 
 #include "config.h"
 #include "maglev.h"
+#include "text.h"
 
 #include "test.h"
 
@@ -57,6 +58,7 @@ static void assert_default_settings(const struct service_config *s)
 {
 	const struct service_settings *t = &s->settings;
 
+	assert_int_equal(t->forward, FORWARD_SPLICE);
 	assert_int_equal(t->hash, HASH_CONNECTION);
 	assert_int_equal(t->mask_ipv4, 32);
 	assert_int_equal(t->mask_ipv6, 128);
@@ -101,6 +103,10 @@ static void defaults_are_those_of_the_header(void **state)
 	assert_int_equal(c->workers, 0);
 	assert_int_equal(c->seed, 0x1b4);
 	assert_int_equal(c->max_connections, 0);
+	assert_null(c->interfaces);
+	assert_int_equal(c->max_flows, 262144);
+	assert_int_equal(c->nat_port_low, 10000);
+	assert_int_equal(c->nat_port_high, 29999);
 	assert_int_equal(c->stop_timeout, 30 * NSEC_PER_SEC);
 	assert_int_equal(c->log_level, LOG_INFO);
 	assert_int_equal(c->log_connections, LOG_CONNECTIONS_ALL);
@@ -133,6 +139,8 @@ static void every_setting_arrives(void **state)
 		      "workers: 4\n"
 		      "seed: 0xFFFFFFFFFFFFFFFF\n"
 		      "max_connections: 10000\n"
+		      "interfaces: [eth0, br-lan.7]\n"
+		      "fastpath: {max_flows: 8388608, nat_ports: 1024-65535}\n"
 		      "stop_timeout: 0\n"
 		      "log: {level: debug, connections: failed, sample: 10}\n"
 		      "services:\n"
@@ -171,6 +179,12 @@ static void every_setting_arrives(void **state)
 	assert_int_equal(c->workers, 4);
 	assert_true(c->seed == UINT64_MAX);
 	assert_int_equal(c->max_connections, 10000);
+	assert_int_equal(text_list_length(c->interfaces), 2);
+	assert_string_equal(c->interfaces[0], "eth0");
+	assert_string_equal(c->interfaces[1], "br-lan.7");
+	assert_int_equal(c->max_flows, 8388608);
+	assert_int_equal(c->nat_port_low, 1024);
+	assert_int_equal(c->nat_port_high, 65535);
 	assert_int_equal(c->stop_timeout, 0);
 	assert_int_equal(c->log_level, LOG_DEBUG);
 	assert_int_equal(c->log_connections, LOG_CONNECTIONS_FAILED);
@@ -332,6 +346,10 @@ static void forms(void **state)
 		"max_connections: 0",
 		"max_connections: 0x100",
 		"seed: 0",
+		"interfaces: eth0",
+		"interfaces: [\"@\", v\xc3\xa9th, fifteen-letters]",
+		"fastpath: {}",
+		"fastpath: {max_flows: 1024, nat_ports: 64536-65535}",
 		"seed: 18446744073709551615",
 		"admin: {}",
 		"log: {sample: 1, }",
@@ -374,6 +392,7 @@ static void settings_that_stand_together(void **state)
 		"keepalive: {count: 127, idle: 32767s}",
 		"keepalive: {idle: 2000ms}",
 		"user_timeout: 0",
+		"forward: splice",
 		"splice: off",
 		"splice: on",
 		"splice: 1K",
@@ -410,6 +429,37 @@ static void addresses_that_do_not_overlap(void **state)
 			  "      backends: {x: 10.0.0.1:82, y: 127.0.0.1:82}}\n"));
 }
 
+/* What is off, or the default, takes nothing that nat has not; nor do routes of others. */
+static void what_nat_goes_with(void **state)
+{
+	struct config *c = parse(
+		"services:\n"
+		"  four:\n"
+		"    listen: [\"192.0.2.1:80\", \"192.0.2.2:80\"]\n"
+		"    forward: nat\n"
+		"    balance: maglev\n"
+		"    hash: source\n"
+		"    limits: {connections: 0, source: {ipv4: 24}}\n"
+		"    queue: off\n"
+		"    proxy_in: off\n"
+		"    proxy_out: none\n"
+		"    source_address: auto\n"
+		"    check: {tcp: true, proxy: v2}\n"
+		"    backends:\n"
+		"      a: {address: 10.0.0.1:80, max_connections: 0, weight: 2}\n"
+		"      b: {address: 10.0.0.2:80, backup: true}\n"
+		"  six: {listen: \"[2001:db8::1]:80\", forward: nat, backends: {a: "
+		"\"[2001:db8::2]:80\"}}\n"
+		"  tls: {listen: \":443\", tls_routes: [{sni: [a.example.org], service: four}]}\n"
+		"interfaces: lo\n");
+
+	(void)state;
+	assert_int_equal(c->services[0].settings.forward, FORWARD_NAT);
+	assert_int_equal(c->services[1].settings.forward, FORWARD_NAT);
+	assert_int_equal(c->services[2].settings.forward, FORWARD_SPLICE);
+	config_free(c);
+}
+
 static void words(void **state)
 {
 	(void)state;
@@ -422,6 +472,9 @@ static void words(void **state)
 	assert_string_equal(check_kind_name(CHECK_MYSQL), "mysql");
 	assert_string_equal(check_kind_name(CHECK_EXEC), "exec");
 	assert_null(check_kind_name(CHECK_EXEC + 1));
+	assert_string_equal(forward_kind_name(FORWARD_SPLICE), "splice");
+	assert_string_equal(forward_kind_name(FORWARD_NAT), "nat");
+	assert_null(forward_kind_name(FORWARD_NAT + 1));
 	assert_string_equal(hash_kind_name(HASH_CONNECTION), "connection");
 	assert_string_equal(hash_kind_name(HASH_SOURCE), "source");
 	assert_null(hash_kind_name(HASH_SOURCE + 1));
@@ -662,6 +715,7 @@ int main(void)
 		cmocka_unit_test(settings_that_stand_together),
 		cmocka_unit_test(a_default_gives_way),
 		cmocka_unit_test(addresses_that_do_not_overlap),
+		cmocka_unit_test(what_nat_goes_with),
 		cmocka_unit_test(words),
 		cmocka_unit_test(checks_copied_and_compared),
 		cmocka_unit_test(check_targets),

@@ -187,6 +187,42 @@ static void checks_configurations(void **state)
 	json_decref(request(*state, "POST", "/v1/check", NULL, 422));
 }
 
+static void switches_the_fast_path(void **state)
+{
+	struct fixture *f = *state;
+	struct forwarding_status status = {.accepts = true, .flows = 7, .max_flows = 1024};
+	_cleanup_(json_decrefp) json_t *none =
+		request(f, "POST", "/v1/fastpath", "{\"on\":true}", 409);
+	_cleanup_(json_decrefp) json_t *off = NULL, *shown = NULL;
+	const json_t *fastpath;
+
+	assert_non_null(strstr(text(none, "error"), "names no interfaces"));
+	status.verdicts[LB4_VERDICT_PASS_FULL] = 3;
+	status.interfaces[0] = (struct forwarding_interface){"eth0", "tcx", NULL};
+	status.interfaces[1] =
+		(struct forwarding_interface){"eth1", NULL, "there is no such interface"};
+	status.n_interfaces = 2;
+	f->fake.fastpath = &status;
+	off = request(f, "POST", "/v1/fastpath", "{\"on\":false}", 200);
+	assert_false(status.accepts);
+	assert_string_equal(text(json_object_get(off, "fastpath"), "state"), "off");
+	json_decref(request(f, "POST", "/v1/fastpath", "{\"on\":true}", 200));
+	assert_true(status.accepts);
+	json_decref(request(f, "POST", "/v1/fastpath", "{}", 400));
+	json_decref(request(f, "POST", "/v1/fastpath", "{\"on\":1}", 400));
+	shown = get(f, "/v1/status");
+	fastpath = json_object_get(shown, "fastpath");
+	assert_string_equal(text(fastpath, "state"), "on");
+	assert_null_at(fastpath, "error");
+	assert_int_equal(number(fastpath, "flows"), 7);
+	assert_int_equal(number(json_object_get(fastpath, "packets"), "full"), 3);
+	assert_string_equal(
+		text(json_array_get(json_object_get(fastpath, "interfaces"), 1), "error"),
+		"there is no such interface");
+	status.why_not = "the kernel cannot load the programs";
+	json_decref(request(f, "POST", "/v1/fastpath", "{\"on\":true}", 409));
+}
+
 static void stops(void **state)
 {
 	struct fixture *f = *state;
@@ -284,11 +320,12 @@ static void only_one_daemon_serves(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		CONTROL_TEST(changes_backends),		 CONTROL_TEST(answers_with_the_backend),
-		CONTROL_TEST(refuses_changes),		 CONTROL_TEST(reloads),
-		CONTROL_TEST(checks_configurations),	 CONTROL_TEST(stops),
-		CONTROL_TEST(refuses_requests),		 CONTROL_TEST(refuses_large_bodies),
-		CONTROL_TEST(slow_clients_stall_nobody), CONTROL_TEST(only_one_daemon_serves),
+		CONTROL_TEST(changes_backends),	      CONTROL_TEST(answers_with_the_backend),
+		CONTROL_TEST(refuses_changes),	      CONTROL_TEST(reloads),
+		CONTROL_TEST(checks_configurations),  CONTROL_TEST(stops),
+		CONTROL_TEST(switches_the_fast_path), CONTROL_TEST(refuses_requests),
+		CONTROL_TEST(refuses_large_bodies),   CONTROL_TEST(slow_clients_stall_nobody),
+		CONTROL_TEST(only_one_daemon_serves),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

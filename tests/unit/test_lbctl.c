@@ -102,6 +102,43 @@ static void shows_status(void **state)
 	assert_part(f->out, "  nobody eligible, drift 1\n");
 }
 
+static void shows_the_fast_path(void **state)
+{
+	struct fixture *f = *state;
+	struct forwarding_status status = {
+		.accepts = true,
+		.flows = 12,
+		.max_flows = 262144,
+		.verdicts = {[LB4_VERDICT_FORWARDED] = 5, [LB4_VERDICT_DROP_TTL] = 1},
+		.interfaces = {{"eth0", "tcx", NULL}, {"eth9", NULL, "there is no such interface"}},
+		.n_interfaces = 2,
+	};
+
+	assert_run(f, "fastpath", 0);
+	assert_string_equal(f->out, "fast path    none: the configuration names no interfaces\n");
+	assert_run(f, "--json fastpath", 0);
+	assert_string_equal(f->out, "{\"fastpath\":null}\n");
+	assert_run(f, "fastpath on", 1);
+	assert_part(f->err, "the configuration names no interfaces");
+	f->fake.fastpath = &status;
+	assert_run(f, "fastpath", 0);
+	assert_string_equal(f->out, "fast path    on, 12 of 262144 flows\n"
+				    "interfaces   eth0: tcx\n"
+				    "             eth9: there is no such interface\n"
+				    "packets      forwarded: 5\n"
+				    "             ttl: 1\n");
+	assert_run(f, "fastpath off", 0);
+	assert_part(f->out, "the fast path takes no new flows");
+	assert_run(f, "status", 0);
+	assert_part(f->out, "\nfast path    off, 12 of 262144 flows\ninterfaces   eth0: tcx\n");
+	assert_run(f, "fastpath maybe", 2);
+	assert_part(f->err, "on or off, not \"maybe\"");
+	status = (struct forwarding_status){.why_not = "the kernel cannot load the programs"};
+	assert_run(f, "fastpath", 0);
+	assert_string_equal(f->out,
+			    "fast path    unavailable: the kernel cannot load the programs\n");
+}
+
 static void shows_one_service(void **state)
 {
 	struct fixture *f = *state;
@@ -356,6 +393,7 @@ int main(void)
 		LBCTL_TEST(shows_columns),
 		LBCTL_TEST(shows_status),
 		LBCTL_TEST(shows_one_service),
+		LBCTL_TEST(shows_the_fast_path),
 		LBCTL_TEST(shows_states),
 		LBCTL_TEST(limits_connections),
 		LBCTL_TEST(prints_json),

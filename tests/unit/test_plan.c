@@ -110,6 +110,35 @@ static void the_same_in_other_words_changes_nothing(void **state)
 	end(&d);
 }
 
+/* To nat and back: a setting of the service, and some that wait for the next start. */
+static void another_way_to_forward(void **state)
+{
+	static const char before[] = HEAD "  web:\n    listen: \"192.0.2.1:80\"\n" ABC;
+	static const char after[] = "interfaces: [eth0, eth1]\nfastpath: {max_flows: 4096}\n" HEAD
+				    "  web:\n    listen: \"192.0.2.1:80\"\n    forward: nat\n" ABC;
+	_cleanup_(plan_freep) struct plan *p = NULL;
+	struct daemon d;
+
+	(void)state;
+	begin(&d, before);
+	p = plan(&d, after);
+	assert_change(&p->settings, "interfaces", NULL, "[eth0, eth1]");
+	assert_change(&p->settings, "fastpath.max_flows", "262144", "4096");
+	assert_int_equal(p->settings.n, 2);
+	for (size_t i = 0; i < p->settings.n; i++)
+		assert_true(p->settings.items[i].setting->at_start);
+	assert_change(&service_of(p, "web")->settings, "forward", "splice", "nat");
+	assert_int_equal(service_of(p, "web")->settings.n, 1);
+	assert_false(service_of(p, "web")->settings.items[0].setting->at_start);
+	p = plan_free(p);
+	end(&d);
+	begin(&d, after);
+	p = plan(&d, before);
+	assert_change(&p->settings, "fastpath.max_flows", "4096", "262144");
+	assert_change(&service_of(p, "web")->settings, "forward", "nat", "splice");
+	end(&d);
+}
+
 /* --- Add, remove, weight, rename: against the formulas --- */
 
 #define SMALL "    table_size: 4093\n"
@@ -305,6 +334,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(settings_are_told_in_the_words_of_the_file),
 		cmocka_unit_test(the_same_in_other_words_changes_nothing),
+		cmocka_unit_test(another_way_to_forward),
 		cmocka_unit_test(moves_near_the_minimum),
 		cmocka_unit_test(another_hash_redraws),
 		cmocka_unit_test(what_a_reload_refuses_a_plan_refuses),

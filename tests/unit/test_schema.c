@@ -36,6 +36,7 @@ static const struct {
 	{&schema_queue, ".Ss queue\n"},
 	{&schema_hello, ".Ss hello\n"},
 	{&schema_tls_route, ".Ss tls_routes\n"},
+	{&schema_fastpath, ".Ss fastpath\n"},
 };
 
 static void table_agrees_with_itself(void **state)
@@ -109,6 +110,7 @@ static void print_range(const struct setting *s, char *buffer, size_t size)
 				 s->min, s->max);
 		break;
 	case SETTING_STATUS:
+	case SETTING_PORTS:
 		snprintf(buffer, size, "\nRange: %" PRIu64 " to %" PRIu64 ".\n", s->min, s->max);
 		break;
 	case SETTING_PERCENT:
@@ -268,7 +270,7 @@ static void example_is_complete(void **state)
 		&schema_file,	  &schema_admin,     &schema_log,	    &schema_service,
 		&schema_source,	  &schema_passive,   &schema_keepalive,	    &schema_backend,
 		&schema_proxy_in, &schema_limits,    &schema_limits_source, &schema_queue,
-		&schema_hello,	  &schema_tls_route,
+		&schema_hello,	  &schema_tls_route, &schema_fastpath,
 	};
 	size_t size;
 	char *example = read_file(EXAMPLE, &size);

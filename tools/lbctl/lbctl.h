@@ -101,6 +101,10 @@ verb_function disable_backend;
 verb_function enable_backend;
 verb_function stop_daemon;
 
+/* fastpath.c */
+verb_function fastpath;
+void print_fastpath(const struct lbctl *l, const json_t *fastpath);
+
 /* events.c */
 verb_function show_events;
 

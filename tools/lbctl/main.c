@@ -69,6 +69,7 @@ const struct command commands[] = {
 	 "give a backend no new connections and no checks"},
 	{"enable", "SERVICE NAME", 0, enable_backend, "take a backend into service again"},
 	{"save", "", BIT(OPTION_DRY_RUN), save, "write what was changed at run time into the file"},
+	{"fastpath", "[on|off]", 0, fastpath, "the fast path: how it is, or whether it takes new flows"},
 	{"stop", "", BIT(OPTION_TIMEOUT), stop_daemon, "stop lb4 once connections have ended"},
 	{"help", "[VERB]", 0, help, "explain a verb"},
 };

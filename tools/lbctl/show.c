@@ -114,6 +114,8 @@ int show_status(struct lbctl *l)
 	putchar('\n');
 	print_connections(a);
 	print_memory(a);
+	if (given_at(a, "fastpath"))
+		print_fastpath(l, json_object_get(a, "fastpath"));
 	print_up(l, "services", json_object_get(a, "services"));
 	print_up(l, "backends", json_object_get(a, "backends"));
 	print_brakes(l, json_object_get(a, "brake"));

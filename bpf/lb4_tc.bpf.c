@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The fast path at tc ingress: sees bundles of segments as they are, and lets the kernel find the
+ * neighbours of backends.
+ */
+#include <linux/bpf.h>
+#include <linux/pkt_cls.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+/* What the hook gives its program, for helpers that want it. */
+#define HOOK_CONTEXT struct __sk_buff
+
+#include "nat.h"
+
+/* Goes on as if there was no program: tcx and clsact agree on the number. */
+#define GO_ON -1
+
+#define CHECKSUM_COMPLETE 2
+#define CHECKSUM_PARTIAL  3
+
+/* The kernel's, as far as we look. */
+struct sk_buff {
+	__u8 ip_summed : 2;
+} __attribute__((preserve_access_index));
+
+extern void *bpf_cast_to_kern_ctx(void *context) __ksym __weak;
+
+/* Whether the kernel has bpf_cast_to_kern_ctx(), Linux 6.2; else sums are left to its helpers,
+ * which are slower. */
+const volatile int sees_checksum_state;
+
+lb4_inline int checksum_state(struct __sk_buff *skb)
+{
+	struct sk_buff *kernel;
+
+	if (!sees_checksum_state)
+		return CHECKSUM_COMPLETE;
+	kernel = bpf_cast_to_kern_ctx(skb);
+	return BPF_CORE_READ_BITFIELD(kernel, ip_summed);
+}
+
+/* Afterwards nothing may be read from the packet. */
+lb4_inline void update_tcp_checksum(struct __sk_buff *skb, const struct packet *p,
+				    __u32 address_sum, __u32 body_sum)
+{
+	__u32 at = sizeof(struct ethhdr) + p->header + __builtin_offsetof(struct tcphdr, check);
+
+	switch (checksum_state(skb)) {
+	case CHECKSUM_PARTIAL:
+		/* So far it is the sum of the pseudo header; whoever sends it adds the rest. */
+		p->tcp->check = sum_fold(sum_add(p->tcp->check, address_sum));
+		break;
+	case CHECKSUM_COMPLETE:
+		bpf_l4_csum_replace(skb, at, 0, address_sum, BPF_F_PSEUDO_HDR);
+		bpf_l4_csum_replace(skb, at, 0, body_sum, 0);
+		break;
+	default:
+		p->tcp->check = checksum_update(p->tcp->check, sum_add(address_sum, body_sum));
+	}
+}
+
+lb4_inline enum lb4_verdict send_to_backend(struct __sk_buff *skb, struct nat *n, int *ret_action)
+{
+	struct lb4_backend_counters *counters = counters_of(n, n->backend_index);
+	const struct lb4_backend *b = n->backend;
+	struct bpf_redir_neigh next = {};
+	struct rewrite to;
+	__u32 address_sum, body_sum;
+
+	if (!fits(n, b->mss_max))
+		return LB4_VERDICT_DROP_TOO_BIG;
+	if (n->packet.flags & TCP_SYN)
+		clamp_mss(n, b->mss_max);
+	copy_ip(to.source, b->source);
+	copy_ip(to.destination, b->address);
+	to.source_port = n->port;
+	to.destination_port = b->port;
+	if (counters) {
+		counters->packets_in++;
+		counters->bytes_in += payload_size(&n->packet);
+	}
+	rewrite(n, &to, &address_sum, &body_sum);
+	next.nh_family = n->packet.is_ipv4 ? AF_INET : AF_INET6;
+	if (b->gateway_family)
+		next.nh_family = b->gateway_family;
+	if (next.nh_family == AF_INET)
+		next.ipv4_nh = *(const __u32 *)((b->gateway_family ? b->gateway : b->address) + 12);
+	else
+		copy_ip((__u8 *)next.ipv6_nh, b->gateway_family ? b->gateway : b->address);
+	update_tcp_checksum(skb, &n->packet, address_sum, body_sum);
+	*ret_action = bpf_redirect_neigh(b->interface, &next, sizeof(next), 0);
+	return LB4_VERDICT_FORWARDED;
+}
+
+lb4_inline enum lb4_verdict send_to_client(struct __sk_buff *skb, struct nat *n, int *ret_action)
+{
+	struct lb4_backend_counters *counters = counters_of(n, n->backend_index);
+	__u16 mss = n->packet.is_ipv4 ? n->out->mss_max : n->out->mss_max - 20;
+	const struct lb4_flow *f = n->flow;
+	struct rewrite to;
+	__u32 address_sum, body_sum;
+
+	if (!fits(n, mss))
+		return LB4_VERDICT_DROP_TOO_BIG;
+	if (n->packet.flags & TCP_SYN)
+		clamp_mss(n, mss);
+	copy_ip(to.source, n->vip->address);
+	copy_ip(to.destination, f->client);
+	to.source_port = n->vip->port;
+	to.destination_port = f->client_port;
+	if (counters) {
+		counters->packets_out++;
+		counters->bytes_out += payload_size(&n->packet);
+	}
+	__builtin_memcpy(n->packet.ethernet->h_dest, f->client_mac, ETH_ALEN);
+	__builtin_memcpy(n->packet.ethernet->h_source, n->out->mac, ETH_ALEN);
+	rewrite(n, &to, &address_sum, &body_sum);
+	update_tcp_checksum(skb, &n->packet, address_sum, body_sum);
+	*ret_action = bpf_redirect(n->out->index, 0);
+	return LB4_VERDICT_FORWARDED;
+}
+
+lb4_inline void count(enum lb4_verdict verdict)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct lb4_verdict_counters *counters;
+
+	if (verdict >= LB4_VERDICT_COUNT)
+		return;
+	counters = bpf_map_lookup_elem(&verdict_counters, &cpu);
+	if (counters)
+		counters->n[verdict]++;
+}
+
+lb4_inline int parse_here(struct __sk_buff *skb, struct packet *p, enum parsed *ret)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+
+	*ret = parse(p, data, end, skb->len - sizeof(struct ethhdr), skb->gso_size > 0);
+	return *ret != PARSED && end - data < skb->len;
+}
+
+SEC("tc")
+int lb4_tc(struct __sk_buff *skb)
+{
+	enum lb4_verdict verdict;
+	int action = GO_ON;
+	enum parsed parsed;
+	struct nat n = {};
+	__u32 zero = 0;
+
+	n.control = bpf_map_lookup_elem(&control, &zero);
+	if (!n.control || skb->vlan_present)
+		return GO_ON;
+	/* Headers may lie outside of what can be read directly. */
+	if (parse_here(skb, &n.packet, &parsed)) {
+		bpf_skb_pull_data(skb, 0);
+		n.packet = (struct packet){};
+		parse_here(skb, &n.packet, &parsed);
+	}
+	n.context = skb;
+	n.now = (__u32)(bpf_ktime_get_coarse_ns() >> LB4_TICK_SHIFT);
+	n.arrived = skb->ifindex;
+	verdict = nat_decide(&n, parsed);
+	if (verdict == LB4_VERDICT_FORWARDED) {
+		n.segment = n.packet.size;
+		if (skb->gso_size)
+			n.segment = skb->gso_size + n.packet.header + 4u * n.packet.tcp->doff;
+		verdict = n.flow ? send_to_client(skb, &n, &action)
+				 : send_to_backend(skb, &n, &action);
+	}
+	count(verdict);
+	if (verdict >= LB4_VERDICT_DROP_MALFORMED && verdict < LB4_VERDICT_COUNT)
+		return TC_ACT_SHOT;
+	return action;
+}
+
+char lb4_license[] SEC("license") = "GPL";

@@ -1,0 +1,571 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What nat does with a packet, whatever hook it came in by: who it is for, which flow it belongs
+ * to, and what its headers become. What is not rewritten goes up the stack, where the services'
+ * listening sockets are: whatever this program cannot do is done there.
+ */
+#pragma once
+
+#include "flow.h"
+
+/* A SYN's or SYN and ACK's options are looked through for so many steps. */
+#define OPTION_STEPS 20
+
+#define TCP_OPTIONS_MAX 40
+
+#define TCP_OPTION_END 0
+#define TCP_OPTION_NOP 1
+#define TCP_OPTION_MSS 2
+
+/* A RST belongs to its flow if it is no further ahead than this. */
+#define RESET_WINDOW (1u << 20)
+
+struct nat {
+	HOOK_CONTEXT *context;
+	struct lb4_control *control;
+	__u32 now;     /* ticks */
+	__u32 arrived; /* the interface, the kernel's index */
+	__u32 segment; /* size of the longest IP packet that it is, or that it is a bundle of */
+	struct packet packet;
+
+	/* What comes out. */
+	struct lb4_backend *backend;
+	__u16 backend_index;
+	__be16 port;	       /* ours, towards the backend */
+	struct lb4_flow *flow; /* of an answer */
+	struct lb4_vip *vip;
+	struct lb4_interface *out; /* where an answer leaves */
+	__u32 body_sum;		   /* difference that changed options make to the checksum */
+};
+
+lb4_inline __u32 vip_find(const struct lb4_control *c, const __u8 address[16], __be16 port)
+{
+	__u32 half = READ_ONCE(c->vip_half) & 1;
+	__u32 index = lb4_vip_place(c->vip_seed[half], address, port, LB4_VIP_BUCKETS) +
+		      half * LB4_VIP_BUCKETS;
+	struct lb4_vip_bucket *bucket = bpf_map_lookup_elem(&vip_buckets, &index);
+
+	if (!bucket)
+		return LB4_VIP_NONE;
+	for (int i = 0; i < LB4_VIP_WAYS; i++)
+		if (bucket->way[i].port == port && bucket->way[i].vip != LB4_VIP_NONE &&
+		    ip_equal(bucket->way[i].address, address))
+			return bucket->way[i].vip;
+	return LB4_VIP_NONE;
+}
+
+/* Which of our interfaces has that index of the kernel's; LB4_INTERFACES_MAX: none. */
+lb4_inline __u32 interface_find(__u32 kernel)
+{
+	for (__u32 i = 0; i < LB4_INTERFACES_MAX; i++) {
+		__u32 key = i;
+		struct lb4_interface *interface = bpf_map_lookup_elem(&interfaces, &key);
+
+		if (interface && interface->index == kernel)
+			return i;
+	}
+	return LB4_INTERFACES_MAX;
+}
+
+/* Addresses that no client has. */
+lb4_inline int source_is_impossible(const struct nat *n)
+{
+	const __u32 *word = (const __u32 *)n->packet.tuple.source;
+	__u8 first;
+
+	if (n->packet.is_ipv4) {
+		first = n->packet.tuple.source[12];
+		return first == 0 || first == 127 || first >= 224;
+	}
+	if (n->packet.tuple.source[0] == 0xff)
+		return 1;
+	/* ::, ::1 and IPv4 in IPv6's clothes */
+	return !word[0] && !word[1] && (!word[2] || word[2] == bpf_htonl(0xffff));
+}
+
+lb4_inline struct lb4_backend_counters *counters_of(const struct nat *n, __u16 backend)
+{
+	__u32 index = bpf_get_smp_processor_id() * n->control->n_backends + backend;
+
+	return bpf_map_lookup_elem(&backend_counters, &index);
+}
+
+lb4_inline void count_replaced(const struct nat *n, __u16 backend)
+{
+	struct lb4_backend_counters *counters = counters_of(n, backend);
+
+	if (counters)
+		counters->replaced++;
+}
+
+/* The whole of a segment's size beyond which it does not fit where segments of `mss` just do. */
+lb4_inline int fits(const struct nat *n, __u16 mss)
+{
+	return n->segment <= (__u32)mss + sizeof(struct tcphdr) + n->packet.header;
+}
+
+/*
+ * Lowers the maximum segment size that a SYN's sender asks for to what our own way takes. The
+ * options are `left` bytes, `at` bytes into the packet. Returns the difference that it makes to the
+ * sum. For the verifier as tag_of() is, since it loops.
+ */
+__attribute__((noinline)) __u32 mss_clamp(HOOK_CONTEXT *context, __u32 at, __u32 left, __u32 mss)
+{
+	void *data = (void *)(long)context->data, *end = (void *)(long)context->data_end;
+	__u8 *options;
+	__u32 i = 0;
+
+	if (at > sizeof(struct ethhdr) + sizeof(struct ipv6hdr) + sizeof(struct tcphdr))
+		return 0;
+	options = data + at;
+	for (int step = 0; step < OPTION_STEPS && i < left && i < TCP_OPTIONS_MAX; step++) {
+		__u8 *o = options + i;
+		__u16 was;
+
+		if ((void *)(o + 4) > end || o[0] == TCP_OPTION_END)
+			return 0;
+		if (o[0] == TCP_OPTION_NOP) {
+			i++;
+			continue;
+		}
+		if (o[1] < 2 || i + o[1] > left)
+			return 0;
+		if (o[0] != TCP_OPTION_MSS) {
+			i += o[1];
+			continue;
+		}
+		was = (__u16)(o[2] << 8 | o[3]);
+		if (o[1] != 4 || was <= mss)
+			return 0;
+		o[2] = (__u8)(mss >> 8);
+		o[3] = (__u8)mss;
+		/* Sums are of words in the packet's own order; at an odd place the bytes change
+		 * sides. */
+		if (i & 1)
+			return sum_replace(0, __builtin_bswap16(bpf_htons(was)),
+					   __builtin_bswap16(bpf_htons((__u16)mss)));
+		return sum_replace(0, bpf_htons(was), bpf_htons((__u16)mss));
+	}
+	return 0;
+}
+
+lb4_inline void clamp_mss(struct nat *n, __u16 mss)
+{
+	n->body_sum = mss_clamp(n->context,
+				sizeof(struct ethhdr) + n->packet.header + sizeof(struct tcphdr),
+				4u * n->packet.tcp->doff - sizeof(struct tcphdr), mss);
+}
+
+/* The flow that a way leads to, if it is that of this client. */
+lb4_inline struct lb4_flow *flow_behind(const struct nat *n, __u32 vip)
+{
+	struct lb4_tuple answer = {};
+	struct lb4_flow *f;
+	__u64 tag;
+
+	answer_tuple(&answer, n->backend, n->port);
+	tag = tag_of(&answer);
+	f = flow_place(n->control, tag);
+	if (!f || READ_ONCE(f->tag) != tag || f->vip != vip ||
+	    f->client_port != n->packet.tuple.source_port ||
+	    !ip_equal(f->client, n->packet.tuple.source))
+		return 0;
+	return f;
+}
+
+/* Where answers go: back where this came from. */
+lb4_inline void flow_note_client(struct nat *n, struct lb4_flow *f)
+{
+	WRITE_ONCE(f->last, n->now);
+	__builtin_memcpy(f->client_mac, n->packet.ethernet->h_source, sizeof(f->client_mac));
+	f->interface = interface_find(n->arrived);
+}
+
+/* The flow has come to this. */
+lb4_inline void flow_learn(const struct nat *n, struct lb4_flow *f, __u32 news)
+{
+	struct lb4_backend_counters *counters;
+	__u32 before;
+
+	if (!(news & ~READ_ONCE(f->state)))
+		return;
+	before = __sync_fetch_and_or(&f->state, news);
+	if (lb4_flow_is_over(before) || !lb4_flow_is_over(before | news))
+		return;
+	counters = counters_of(n, n->backend_index);
+	if (counters)
+		counters->over++;
+}
+
+/* What a client's segment says of the flow as a whole. */
+lb4_inline void flow_heard_client(struct nat *n, struct lb4_flow *f, struct lb4_way *way)
+{
+	__u32 news = 0;
+
+	flow_note_client(n, f);
+	if ((n->packet.flags & TCP_ACK) && (READ_ONCE(f->state) & LB4_FLOW_ANSWERED))
+		news |= LB4_FLOW_ESTABLISHED;
+	if (n->packet.flags & TCP_FIN)
+		news |= LB4_FLOW_CLIENT_FIN;
+	if ((n->packet.flags & TCP_RST) &&
+	    bpf_ntohl(n->packet.tcp->seq) - READ_ONCE(f->client_next) < RESET_WINDOW)
+		news |= LB4_FLOW_CLIENT_RST;
+	flow_learn(n, f, news);
+	if (news & LB4_FLOW_ESTABLISHED)
+		WRITE_ONCE(way->state, LB4_FLOW_ESTABLISHED);
+}
+
+/* Whether the host itself has a connection with these addresses and ports. */
+lb4_inline int host_has(HOOK_CONTEXT *context, const struct lb4_tuple *answer)
+{
+	struct bpf_sock_tuple tuple = {};
+	struct bpf_sock *socket;
+	int has;
+
+	if (lb4_is_ipv4(answer->source)) {
+		tuple.ipv4.saddr = *(const __u32 *)(answer->source + 12);
+		tuple.ipv4.daddr = *(const __u32 *)(answer->destination + 12);
+		tuple.ipv4.sport = answer->source_port;
+		tuple.ipv4.dport = answer->destination_port;
+		socket = bpf_skc_lookup_tcp(context, &tuple, sizeof(tuple.ipv4),
+					    BPF_F_CURRENT_NETNS, 0);
+	} else {
+		copy_ip((__u8 *)tuple.ipv6.saddr, answer->source);
+		copy_ip((__u8 *)tuple.ipv6.daddr, answer->destination);
+		tuple.ipv6.sport = answer->source_port;
+		tuple.ipv6.dport = answer->destination_port;
+		socket = bpf_skc_lookup_tcp(context, &tuple, sizeof(tuple.ipv6),
+					    BPF_F_CURRENT_NETNS, 0);
+	}
+	if (!socket)
+		return 0;
+	has = socket->state != BPF_TCP_LISTEN;
+	bpf_sk_release(socket);
+	return has;
+}
+
+/* A port that is tried, as the answer would have it. */
+struct attempt {
+	struct lb4_tuple answer;
+	__u64 tag;
+	__u32 now;
+	__u32 replaced; /* 1 + the backend whose flow had the place */
+};
+
+/*
+ * Takes the place of the flow whose answers look like that: 1, or 0 when it is not to be had. The
+ * place is busy then. For the verifier as tag_of() is, since it is called in a loop.
+ */
+__attribute__((noinline)) int port_take(HOOK_CONTEXT *context, struct attempt *a)
+{
+	struct lb4_control *c;
+	struct lb4_flow *f;
+	enum taken taken;
+	__u32 zero = 0;
+
+	c = bpf_map_lookup_elem(&control, &zero);
+	if (!a || !c)
+		return 0;
+	if (vip_find(c, a->answer.destination, a->answer.destination_port) != LB4_VIP_NONE)
+		return 0;
+	a->tag = tag_of(&a->answer);
+	f = flow_place(c, a->tag);
+	if (!f)
+		return 0;
+	taken = flow_take(f, a->now);
+	if (taken == TAKEN_NOT)
+		return 0;
+	if (taken == TAKEN_FROM_ANOTHER && !lb4_flow_is_over(f->state))
+		a->replaced = 1 + f->backend;
+	if (host_has(context, &a->answer)) {
+		tag_show(&f->tag, LB4_TAG_FREE);
+		return 0;
+	}
+	return 1;
+}
+
+lb4_inline void flow_fill(struct nat *n, struct lb4_flow *f, __u32 vip, __be16 port)
+{
+	copy_ip(f->client, n->packet.tuple.source);
+	f->client_port = n->packet.tuple.source_port;
+	f->vip = (__u16)vip;
+	f->backend = n->backend_index;
+	f->port = port;
+	f->born = n->now;
+	f->state = 0;
+	f->server_next = 0;
+	f->client_next = bpf_ntohl(n->packet.tcp->seq) + 1;
+	flow_note_client(n, f);
+}
+
+/* Reserves a port towards the backend, and with it the flow's place. Ports that are tried are the
+ * flow's own: no clusters form. */
+lb4_inline struct lb4_flow *flow_begin(struct nat *n, __u64 way_tag, __u32 vip)
+{
+	__u32 count = n->control->port_count;
+	struct attempt a = {.now = n->now};
+	struct lb4_flow *f;
+	int taken = 0;
+
+	for (int i = 0; i < LB4_PORT_TRIES && !taken; i++) {
+		__u32 drawn = (__u32)(lb4_mix64(way_tag + i) >> 48);
+
+		answer_tuple(&a.answer, n->backend,
+			     bpf_htons((__u16)(n->control->port_low + (drawn * count >> 16))));
+		taken = port_take(n->context, &a);
+		if (a.replaced)
+			count_replaced(n, (__u16)(a.replaced - 1));
+		a.replaced = 0;
+	}
+	if (!taken)
+		return 0;
+	f = flow_place(n->control, a.tag);
+	if (!f)
+		return 0;
+	flow_fill(n, f, vip, a.answer.destination_port);
+	tag_show(&f->tag, a.tag);
+	return f;
+}
+
+/* Chooses a backend as the splicer would. */
+lb4_inline enum lb4_verdict choose(struct nat *n, const struct lb4_service *service)
+{
+	struct lb4_tuple tuple = n->packet.tuple;
+	struct lb4_ring_chunk *chunk;
+	__u32 slot, index, owner;
+
+	if (service->hash_source)
+		lb4_tuple_keep_source(&tuple, service->mask_ipv4, service->mask_ipv6);
+	slot = lb4_slot(lb4_flow_hash(&n->control->choice, &tuple), service->ring_size);
+	index = service->ring + slot / LB4_RING_CHUNK;
+	chunk = bpf_map_lookup_elem(&ring, &index);
+	if (!chunk)
+		return LB4_VERDICT_PASS_NO_BACKEND;
+	owner = READ_ONCE(chunk->owner[slot % LB4_RING_CHUNK]);
+	if (owner == LB4_RING_NONE)
+		return LB4_VERDICT_PASS_NO_BACKEND;
+	n->backend_index = (__u16)owner;
+	n->backend = bpf_map_lookup_elem(&backends, &owner);
+	if (!n->backend || !n->backend->reachable)
+		return LB4_VERDICT_PASS_NO_WAY;
+	return LB4_VERDICT_FORWARDED;
+}
+
+lb4_inline enum lb4_verdict begin(struct nat *n, struct lb4_line *line, __u64 tag, __u32 vip)
+{
+	struct lb4_backend_counters *counters;
+	__u32 service_index = n->vip->service;
+	struct lb4_service *service = bpf_map_lookup_elem(&services, &service_index);
+	struct lb4_way *way, *first;
+	union way_word word = {};
+	enum lb4_verdict verdict;
+	struct lb4_flow *f;
+
+	/* From a VIP itself, as in a LAND attack. */
+	if (vip_find(n->control, n->packet.tuple.source, 0) != LB4_VIP_NONE)
+		return LB4_VERDICT_DROP_SOURCE;
+	if (!service || !service->accepts || !n->control->accepts)
+		return LB4_VERDICT_PASS_OFF;
+	verdict = choose(n, service);
+	if (verdict != LB4_VERDICT_FORWARDED)
+		return verdict;
+	way = way_take(line, n->now);
+	if (!way)
+		return LB4_VERDICT_PASS_FULL;
+	f = flow_begin(n, tag, vip);
+	if (!f) {
+		tag_show(&way->tag, LB4_TAG_FREE);
+		return LB4_VERDICT_PASS_NO_PORT;
+	}
+	word.backend = n->backend_index;
+	word.port = n->port = f->port;
+	word.last = (__u16)n->now;
+	WRITE_ONCE(*(__u64 *)&way->backend, word.word);
+	tag_show(&way->tag, tag);
+
+	/* The same SYN on another CPU at the same time: the way that comes first is the one. */
+	first = way_find(line, tag);
+	if (first && first != way && way_read(first, tag, &word)) {
+		tag_show(&way->tag, LB4_TAG_FREE);
+		tag_show(&f->tag, LB4_TAG_FREE);
+		n->port = word.port;
+		return LB4_VERDICT_FORWARDED;
+	}
+	counters = counters_of(n, n->backend_index);
+	if (counters)
+		counters->flows++;
+	return LB4_VERDICT_FORWARDED;
+}
+
+/* A client's packet, which a way is there for. */
+lb4_inline enum lb4_verdict go_on(struct nat *n, struct lb4_line *line, struct lb4_way *way,
+				  const union way_word *word, __u64 tag, __u32 vip)
+{
+	int is_syn = (n->packet.flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+	__u32 index = word->backend;
+	struct lb4_flow *f;
+
+	n->backend_index = word->backend;
+	n->port = word->port;
+	n->backend = bpf_map_lookup_elem(&backends, &index);
+	if (!n->backend)
+		return LB4_VERDICT_PASS_NO_FLOW;
+	if ((word->state & LB4_FLOW_ESTABLISHED) && word->last == (__u16)n->now &&
+	    !(n->packet.flags & (TCP_SYN | TCP_FIN | TCP_RST)))
+		return LB4_VERDICT_FORWARDED;
+
+	WRITE_ONCE(way->last, (__u16)n->now);
+	f = flow_behind(n, vip);
+	if (f && !(is_syn && lb4_flow_is_over(READ_ONCE(f->state)))) {
+		flow_heard_client(n, f, way);
+		return LB4_VERDICT_FORWARDED;
+	}
+	/* Another has its place, or the client begins anew with the ports of a flow that is over.
+	 */
+	if (!tag_exchange(&way->tag, tag, LB4_TAG_FREE))
+		return LB4_VERDICT_PASS_NO_FLOW;
+	if (f)
+		tag_show(&f->tag, LB4_TAG_FREE); /* it is over */
+	return is_syn ? begin(n, line, tag, vip) : LB4_VERDICT_PASS_NO_FLOW;
+}
+
+lb4_inline enum lb4_verdict from_client(struct nat *n, __u32 vip)
+{
+	__u64 tag = tag_of(&n->packet.tuple);
+	struct lb4_line *line = line_of(n->control, tag);
+	union way_word word;
+	struct lb4_way *way;
+
+	if (!line)
+		return LB4_VERDICT_PASS_FULL;
+	way = way_find(line, tag);
+	if (way && way_read(way, tag, &word))
+		return go_on(n, line, way, &word, tag, vip);
+	if ((n->packet.flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) != TCP_SYN)
+		return LB4_VERDICT_PASS_NO_FLOW;
+	return begin(n, line, tag, vip);
+}
+
+/* What a backend's segment says of its flow. */
+lb4_inline void flow_heard_server(struct nat *n, struct lb4_flow *f)
+{
+	__u32 state = READ_ONCE(f->state), news = 0, sequence = bpf_ntohl(n->packet.tcp->seq);
+	__u32 next = sequence + sequence_size(&n->packet);
+
+	if ((n->packet.flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK))
+		news |= LB4_FLOW_ANSWERED;
+	if (n->packet.flags & TCP_FIN)
+		news |= LB4_FLOW_SERVER_FIN;
+	if (n->packet.flags & TCP_RST) {
+		if (!(state & LB4_FLOW_ANSWERED) || sequence - f->server_next < RESET_WINDOW)
+			news |= LB4_FLOW_SERVER_RST;
+	} else {
+		if (!(state & LB4_FLOW_ANSWERED) || (__s32)(next - f->server_next) > 0)
+			f->server_next = next;
+		if (n->packet.flags & TCP_ACK)
+			f->client_next = bpf_ntohl(n->packet.tcp->ack_seq);
+	}
+	WRITE_ONCE(f->last, n->now);
+	flow_learn(n, f, news);
+}
+
+lb4_inline enum lb4_verdict from_server(struct nat *n)
+{
+	__u64 tag = tag_of(&n->packet.tuple);
+	__u32 index;
+
+	n->flow = flow_place(n->control, tag);
+	if (!n->flow || READ_ONCE(n->flow->tag) != tag)
+		return LB4_VERDICT_NOT_OURS;
+	index = n->flow->vip;
+	n->vip = bpf_map_lookup_elem(&vips, &index);
+	index = n->flow->interface;
+	n->out = bpf_map_lookup_elem(&interfaces, &index);
+	n->backend_index = n->flow->backend;
+	if (!n->vip || !n->out)
+		return LB4_VERDICT_PASS_NO_FLOW;
+	flow_heard_server(n, n->flow);
+	return LB4_VERDICT_FORWARDED;
+}
+
+/* Whom the packet is for, and what is to become of it. */
+lb4_inline enum lb4_verdict nat_decide(struct nat *n, enum parsed parsed)
+{
+	struct lb4_control *c = n->control;
+	enum lb4_verdict verdict;
+	__u16 port;
+	__u32 vip;
+
+	if (parsed == PARSED_OTHER)
+		return LB4_VERDICT_NOT_OURS;
+	if (parsed != PARSED) {
+		if (vip_find(c, n->packet.tuple.destination, 0) == LB4_VIP_NONE)
+			return LB4_VERDICT_NOT_OURS;
+		return parsed == PARSED_ODD ? LB4_VERDICT_PASS_ODD : LB4_VERDICT_DROP_MALFORMED;
+	}
+	vip = vip_find(c, n->packet.tuple.destination, n->packet.tuple.destination_port);
+	if (vip != LB4_VIP_NONE) {
+		n->vip = bpf_map_lookup_elem(&vips, &vip);
+		if (!n->vip)
+			return LB4_VERDICT_NOT_OURS;
+		if (source_is_impossible(n))
+			return LB4_VERDICT_DROP_SOURCE;
+		verdict = from_client(n, vip);
+	} else {
+		port = bpf_ntohs(n->packet.tuple.destination_port) - c->port_low;
+		if (port >= c->port_count)
+			return LB4_VERDICT_NOT_OURS;
+		verdict = from_server(n);
+	}
+	if (verdict == LB4_VERDICT_FORWARDED && n->packet.hops <= 1)
+		return LB4_VERDICT_DROP_TTL;
+	return verdict;
+}
+
+lb4_inline __u32 ip_difference(const __u8 from[16], const __u8 to[16], int ipv4)
+{
+	const __u32 *f = (const __u32 *)from, *t = (const __u32 *)to;
+	__u32 sum = sum_replace(0, f[3], t[3]);
+
+	if (ipv4)
+		return sum;
+	sum = sum_replace(sum, f[0], t[0]);
+	sum = sum_replace(sum, f[1], t[1]);
+	return sum_replace(sum, f[2], t[2]);
+}
+
+/* What is new in the headers. */
+struct rewrite {
+	__u8 source[16], destination[16];
+	__be16 source_port, destination_port;
+};
+
+/* Writes addresses, ports and hops; the differences to the TCP checksum are left to the hook. */
+lb4_inline void rewrite(struct nat *n, const struct rewrite *to, __u32 *ret_address_sum,
+			__u32 *ret_body_sum)
+{
+	struct packet *p = &n->packet;
+	__u32 sum = ip_difference(p->tuple.source, to->source, p->is_ipv4);
+
+	sum = sum_add(sum, ip_difference(p->tuple.destination, to->destination, p->is_ipv4));
+	if (p->is_ipv4) {
+		struct iphdr *ip = ipv4_of(p);
+		__u16 was = *(__u16 *)&ip->ttl;
+
+		ip->ttl--;
+		ip->saddr = *(const __u32 *)(to->source + 12);
+		ip->daddr = *(const __u32 *)(to->destination + 12);
+		ip->check = checksum_update(ip->check, sum_replace(sum, was, *(__u16 *)&ip->ttl));
+	} else {
+		struct ipv6hdr *ip = ipv6_of(p);
+
+		ip->hop_limit--;
+		copy_ip((__u8 *)&ip->saddr, to->source);
+		copy_ip((__u8 *)&ip->daddr, to->destination);
+	}
+	p->tcp->source = to->source_port;
+	p->tcp->dest = to->destination_port;
+	*ret_address_sum = sum;
+	*ret_body_sum = sum_replace(sum_replace(n->body_sum, p->tuple.source_port, to->source_port),
+				    p->tuple.destination_port, to->destination_port);
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The BPF programs of the fast path, their maps, and where they are attached. What the maps hold,
+ * and who writes what: lb4_fastpath.h. One thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fastpath_maps.h"
+
+struct fastpath;
+
+struct fastpath_sizes {
+	uint32_t flows; /* at a time */
+	uint32_t backends;
+	uint32_t ring_chunks;
+};
+
+/*
+ * Loads the programs, attached nowhere, with empty maps and tables for so many flows; the control
+ * is filled in but for `accepts`, `choice` and the ports. -EPERM: no right to (CAP_BPF,
+ * CAP_NET_ADMIN), -EOPNOTSUPP: the kernel cannot, -ENOMEM.
+ */
+int fastpath_open(const struct fastpath_sizes *sizes, struct fastpath **ret);
+
+/* Detaches, and frees all. NULL is ignored. */
+struct fastpath *fastpath_close(struct fastpath *f);
+
+const struct fastpath_maps *fastpath_maps(struct fastpath *f);
+
+/* How a program sits at an interface. */
+enum fastpath_hook {
+	FASTPATH_TCX,
+	FASTPATH_CLSACT, /* what kernels before 6.6 have */
+};
+const char *fastpath_hook_name(enum fastpath_hook hook);
+
+/*
+ * Attaches to an interface of the network namespace, and enters it in the map. -ENODEV: there is
+ * none of that name, -EAFNOSUPPORT: it has no Ethernet addresses, -ENOSPC: LB4_INTERFACES_MAX are
+ * there.
+ */
+int fastpath_attach(struct fastpath *f, const char *interface, enum fastpath_hook *ret);
+
+/* IP and TCP, without options. */
+#define FASTPATH_HEADERS_IPV4 40
+#define FASTPATH_HEADERS_IPV6 60
+
+/* What segments carry at most that fit an MTU. */
+uint16_t fastpath_mss(uint32_t mtu, unsigned headers);
+
+/* Returns when no program runs any more that ran when it was called. Takes some milliseconds. */
+void fastpath_synchronize(void);
+
+/* The program's descriptor, for tests. */
+int fastpath_program(struct fastpath *f);

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "cleanup.h"
+#include "interface.h"
+
+static int ask(unsigned long what, struct ifreq *q)
+{
+	_cleanup_(closep) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || ioctl(fd, what, q) < 0)
+		return -errno;
+	return 0;
+}
+
+int interface_find(const char *name, struct interface *ret)
+{
+	struct ifreq q = {};
+	int r;
+
+	if (strlen(name) >= sizeof(q.ifr_name))
+		return -ENODEV;
+	strcpy(q.ifr_name, name);
+	r = ask(SIOCGIFINDEX, &q);
+	if (r < 0)
+		return r;
+	ret->index = (uint32_t)q.ifr_ifindex;
+	r = ask(SIOCGIFHWADDR, &q);
+	if (r < 0)
+		return r;
+	if (q.ifr_hwaddr.sa_family != ARPHRD_ETHER && q.ifr_hwaddr.sa_family != ARPHRD_LOOPBACK)
+		return -EAFNOSUPPORT;
+	memcpy(ret->mac, q.ifr_hwaddr.sa_data, sizeof(ret->mac));
+	r = ask(SIOCGIFMTU, &q);
+	if (r < 0)
+		return r;
+	ret->mtu = (uint32_t)q.ifr_mtu;
+	return 0;
+}
+
+int interface_mtu(uint32_t index, uint32_t *ret)
+{
+	struct ifreq q = {};
+	int r;
+
+	if (!if_indextoname(index, q.ifr_name))
+		return -ENODEV;
+	r = ask(SIOCGIFMTU, &q);
+	if (r < 0)
+		return r;
+	*ret = (uint32_t)q.ifr_mtu;
+	return 0;
+}

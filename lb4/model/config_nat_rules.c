@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What forward: nat asks of a service and of the file: only packets are there to work with. */
+#include "config_read.h"
+
+/* What takes more than looking at packets, if it is used. */
+static bool refuse_extras(struct reader *r, const struct reading *reading)
+{
+	const struct service_config *service = reading->target;
+	const struct service_settings *s = &service->settings;
+	const struct limits_config *l = &s->limits;
+	const struct {
+		const char *key;
+		bool used;
+		const char *why;
+	} extras[] = {
+		{"balance", s->balance != BALANCE_MAGLEV, "chooses by maglev alone"},
+		{"allow", s->allow, "lets everybody in"},
+		{"deny", s->deny, "lets everybody in"},
+		{"limits", l->connections || l->rate || l->source_connections || l->source_rate,
+		 "counts nobody's connections"},
+		{"queue", s->queue_length, "lets nobody wait"},
+		{"proxy_in", s->proxy_from, "does not read what clients send"},
+		{"proxy_out", s->proxy_out != PROXY_NONE, "adds nothing to what clients send"},
+		{"source_address", s->source_addresses || s->transparent,
+		 "chooses the address by itself"},
+		{"tls_routes", service->n_tls_routes, "does not read what clients send"},
+	};
+	bool good = true;
+
+	for (size_t i = 0; i < sizeof(extras) / sizeof(extras[0]); i++) {
+		const struct yaml_node *key = find_given(reading, extras[i].key)->key;
+
+		if (!extras[i].used)
+			continue;
+		faults_add(r->faults, key->line, key->column, "%s: forward: nat %s", extras[i].key,
+			   extras[i].why);
+		faults_hint(r->faults, "remove %s, or say forward: splice, which can do it",
+			    extras[i].key);
+		good = false;
+	}
+	return good;
+}
+
+/* Packets are known by the addresses that they are for. */
+static bool refuse_listens(struct reader *r)
+{
+	char text[ADDRESS_TEXT_MAX];
+	bool good = true;
+
+	for (size_t i = r->first_listen; i < r->listens.n; i++) {
+		const struct claim *c = &r->listens.items[i];
+
+		if (!address_is_wildcard(&c->address) && !c->address.scope)
+			continue;
+		faults_add(
+			r->faults, c->node->line, c->node->column,
+			"listen: \"%s\": forward: nat needs single addresses, without an interface",
+			address_print(&c->address, text));
+		faults_hint(r->faults, "list single addresses of this machine, or say "
+				       "forward: splice, which can do it");
+		good = false;
+	}
+	return good;
+}
+
+/* An address of the service being read that is not of this family; a wildcard was refused. */
+static const struct claim *find_other_family(const struct reader *r, enum address_family family)
+{
+	for (size_t i = r->first_listen; i < r->listens.n; i++) {
+		const struct claim *c = &r->listens.items[i];
+
+		if (c->address.family != ADDRESS_ANY && c->address.family != family)
+			return c;
+	}
+	return NULL;
+}
+
+static bool refuse_backends(struct reader *r, const struct service_config *service)
+{
+	char texts[2][ADDRESS_TEXT_MAX];
+	bool good = true;
+
+	for (size_t i = 0; i < service->n_backends && i < r->backends.n; i++) {
+		const struct backend_config *b = &service->backends[i];
+		const struct yaml_node *n = r->backends.items[i].node;
+		const struct claim *other = find_other_family(r, b->address.family);
+
+		if (b->max_connections) {
+			faults_add(r->faults, n->line, n->column,
+				   "backend \"%s\": max_connections: forward: nat counts nobody's "
+				   "connections",
+				   b->name);
+			faults_hint(r->faults, "remove max_connections, or say forward: splice, "
+					       "which can do it");
+			good = false;
+		}
+		if (other) {
+			faults_add(r->faults, n->line, n->column,
+				   "backend \"%s\": %s: forward: nat does not translate between "
+				   "IPv4 and IPv6, and the service listens at %s",
+				   b->name, address_print(&b->address, texts[0]),
+				   address_print(&other->address, texts[1]));
+			faults_hint(r->faults, "give each family a service of its own, or say "
+					       "forward: splice, which can do it");
+			good = false;
+		}
+	}
+	return good;
+}
+
+bool rule_nat(struct reader *r, const struct reading *reading)
+{
+	const struct service_config *service = reading->target;
+	bool good;
+
+	if (service->settings.forward != FORWARD_NAT)
+		return true;
+	r->routes.services[r->routes.n_services - 1].nat = find_given(reading, "forward")->value;
+	good = refuse_extras(r, reading);
+	good &= refuse_listens(r);
+	good &= refuse_backends(r, service);
+	return good;
+}
+
+bool rule_interfaces(struct reader *r, const struct reading *reading)
+{
+	bool good = true;
+
+	/* What broke off may have been meant. */
+	if (reading->mapping->open || find_given(reading, "interfaces")->key)
+		return true;
+	for (size_t i = 0; i < r->routes.n_services; i++) {
+		const struct yaml_node *nat = r->routes.services[i].nat;
+
+		if (!nat)
+			continue;
+		faults_add(r->faults, nat->line, nat->column,
+			   "forward: nat rewrites packets at interfaces, and the file names none");
+		faults_hint(r->faults, "add interfaces, such as [eth0], or say forward: splice, "
+				       "which can do without");
+		good = false;
+	}
+	return good;
+}
+
+bool rule_nat_ports(struct reader *r, const struct reading *reading)
+{
+	const struct config *config = reading->target;
+	const struct given *given = find_given(reading, "nat_ports");
+	char quoted[QUOTED_MAX];
+
+	if (!given->good || config->nat_port_high - config->nat_port_low + 1 >= NAT_PORTS_MIN)
+		return true;
+	faults_add(r->faults, given->value->line, given->value->column,
+		   "nat_ports: %s is too few, expected at least %d ports",
+		   faults_quote(given->value->text, given->value->length, quoted), NAT_PORTS_MIN);
+	faults_hint(r->faults,
+		    "each carries one connection to a backend at a time; the default is %s",
+		    section_find(reading->section, "nat_ports")->default_text);
+	return false;
+}

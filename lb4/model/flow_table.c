@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <netinet/in.h>
+#include <string.h>
+
+#include "flow_table.h"
+#include "lb4_place.h"
+
+/* Late packets of a connection that is over still find their way: as long as their sender repeats
+ * its FIN for a while. */
+#define CLOSED_TICKS 15
+
+/* A client repeats its SYN after 1, 3, 7 and 15 seconds. */
+#define ABANDONED_TICKS 32
+
+uint32_t flow_ticks(nsec_t now)
+{
+	return (uint32_t)(now >> LB4_TICK_SHIFT);
+}
+
+uint32_t flow_ticks_of(nsec_t duration)
+{
+	nsec_t tick = 1ull << LB4_TICK_SHIFT;
+	nsec_t n = duration / tick + (duration % tick > 0);
+
+	return n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
+}
+
+static bool is_past(uint32_t limit, uint32_t since, uint32_t now)
+{
+	return limit > 0 && now - since > limit;
+}
+
+enum flow_fate flow_judge(const struct lb4_flow *f, const struct flow_limits *limits, uint32_t now)
+{
+	const uint32_t fins = LB4_FLOW_CLIENT_FIN | LB4_FLOW_SERVER_FIN;
+
+	if (lb4_flow_is_over(f->state))
+		return is_past(CLOSED_TICKS, f->last, now) ? FLOW_CLOSED : FLOW_LIVES;
+	if (!(f->state & LB4_FLOW_ESTABLISHED))
+		return is_past(ABANDONED_TICKS, f->last, now) ? FLOW_ABANDONED : FLOW_LIVES;
+	if (is_past(limits->lifetime, f->born, now))
+		return FLOW_OLD;
+	if ((f->state & fins) && is_past(limits->half_closed, f->last, now))
+		return FLOW_HALF_CLOSED;
+	return is_past(limits->idle, f->last, now) ? FLOW_IDLE : FLOW_LIVES;
+}
+
+static bool exchange(__u64 *tag, __u64 from, __u64 to)
+{
+	return __atomic_compare_exchange_n(tag, &from, to, false, __ATOMIC_SEQ_CST,
+					   __ATOMIC_SEQ_CST);
+}
+
+/* Of the client's side. */
+static __u64 way_tag(const struct flow_table *t, const struct lb4_flow *f)
+{
+	const struct lb4_vip *vip = &t->vips[f->vip];
+	struct lb4_tuple tuple = {.protocol = IPPROTO_TCP};
+
+	memcpy(tuple.source, f->client, sizeof(tuple.source));
+	memcpy(tuple.destination, vip->address, sizeof(tuple.destination));
+	tuple.source_port = f->client_port;
+	tuple.destination_port = vip->port;
+	return lb4_tag(t->control, &tuple);
+}
+
+/* The way that leads to this flow and to no other one of the client's; NULL: none. */
+static struct lb4_way *find_way(const struct flow_table *t, const struct lb4_flow *f, __u64 tag)
+{
+	struct lb4_line *line = &t->lines[lb4_line_place(t->control, tag)];
+
+	for (size_t i = 0; i < LB4_WAYS; i++) {
+		struct lb4_way *w = &line->way[i];
+
+		if (__atomic_load_n(&w->tag, __ATOMIC_ACQUIRE) == tag && w->port == f->port &&
+		    w->backend == f->backend)
+			return w;
+	}
+	return NULL;
+}
+
+/* Client's packets note the time at the way alone, in 16 bits. */
+static uint32_t later(uint32_t last, uint16_t way_last)
+{
+	int16_t ahead = (int16_t)(uint16_t)(way_last - (uint16_t)last);
+
+	return ahead > 0 ? last + (uint32_t)ahead : last;
+}
+
+static void visit_flow(struct flow_table *t, struct lb4_flow *place, flow_visit *visit,
+		       void *context)
+{
+	__u64 tag = __atomic_load_n(&place->tag, __ATOMIC_ACQUIRE), client_tag;
+	struct lb4_flow f = *place;
+	struct lb4_way *way;
+
+	if (tag < LB4_TAG_FIRST || f.vip >= LB4_VIPS_MAX ||
+	    __atomic_load_n(&place->tag, __ATOMIC_ACQUIRE) != tag)
+		return;
+	client_tag = way_tag(t, &f);
+	way = find_way(t, &f, client_tag);
+	if (way) {
+		f.last = later(f.last, way->last);
+		if (f.last != place->last)
+			__atomic_store_n(&place->last, f.last, __ATOMIC_RELAXED);
+	}
+	if (visit(context, &f))
+		return;
+	if (way)
+		exchange(&way->tag, client_tag, LB4_TAG_FREE);
+	if (exchange(&place->tag, tag, LB4_TAG_FREE) && !lb4_flow_is_over(f.state))
+		t->counters[f.backend].ended++;
+}
+
+uint32_t flow_table_walk(struct flow_table *t, uint32_t first, uint32_t n, flow_visit *visit,
+			 void *context)
+{
+	uint32_t end = n < t->n_flows - first ? first + n : t->n_flows;
+
+	for (uint32_t i = first; i < end; i++)
+		if (__atomic_load_n(&t->flows[i].tag, __ATOMIC_RELAXED) >= LB4_TAG_FIRST)
+			visit_flow(t, &t->flows[i], visit, context);
+	return end;
+}

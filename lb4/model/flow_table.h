@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Userspace's side of the tables of nat flows: programs begin flows, and here they end. The memory
+ * is the maps', shared with programs that run at the same time; bpf/flow.h has the rules. One
+ * thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "clock.h"
+#include "lb4_fastpath.h"
+
+struct flow_table {
+	const struct lb4_control *control;
+	const struct lb4_vip *vips;
+	struct lb4_flow *flows;
+	struct lb4_line *lines;
+	struct lb4_backend_counters *counters; /* the first CPU's; `ended` is counted there */
+	uint32_t n_flows;
+};
+
+/* Now, as maps tell time; of CLOCK_MONOTONIC. */
+uint32_t flow_ticks(nsec_t now);
+
+/* Ticks that are at least so long. */
+uint32_t flow_ticks_of(nsec_t duration);
+
+/* How long flows may be silent, in ticks; 0: for ever. */
+struct flow_limits {
+	uint32_t idle;
+	uint32_t half_closed; /* since one side said FIN */
+	uint32_t lifetime;
+};
+
+enum flow_fate {
+	FLOW_LIVES,
+	FLOW_CLOSED,	/* both sides said FIN, or one RST, and both are silent since */
+	FLOW_ABANDONED, /* never acknowledged */
+	FLOW_IDLE,	/* these are reset: silent for longer than it may */
+	FLOW_HALF_CLOSED,
+	FLOW_OLD, /* its lifetime is over */
+};
+
+/* `f->last` is known to be right. */
+enum flow_fate flow_judge(const struct lb4_flow *f, const struct flow_limits *limits, uint32_t now);
+
+/*
+ * Looks at `n` places from `first` on, as many as there are: each flow is shown to `visit` as it
+ * is, with the tick of its last packet brought up to date, and ends when that says false. Returns
+ * the place after the last.
+ */
+typedef bool flow_visit(void *context, const struct lb4_flow *f);
+uint32_t flow_table_walk(struct flow_table *t, uint32_t first, uint32_t n, flow_visit *visit,
+			 void *context);

@@ -1,0 +1,540 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "placement.h"
+#include "vip_table.h"
+
+/* An owner in the ring has 15 bits. */
+#define PLACES_MAX 32768u
+
+struct backend_place {
+	struct backend *backend; /* NULL: free */
+	struct service *service;
+	struct service_settings settings; /* counted */
+	bool current;			  /* new flows may come to it */
+	uint32_t flows;			  /* as the walk has counted so far */
+	/* As last told. */
+	uint64_t begun, bytes_in, bytes_out;
+	uint64_t active;
+};
+
+struct vip_place {
+	bool used;
+	bool listed;  /* the table that programs look into leads to it */
+	bool current; /* still a listen address of a service that is forwarded */
+	uint32_t flows;
+};
+
+/* A table of slots. */
+struct service_place {
+	struct service *service; /* NULL: free */
+	uint32_t first, n_chunks;
+	bool current;
+};
+
+struct placement {
+	const struct fastpath_maps *maps;
+	struct backend_place *backends;
+	struct vip_place vips[LB4_VIPS_MAX];
+	struct service_place services[LB4_SERVICES_MAX];
+	bool *chunks; /* taken */
+	bool vips_changed;
+	struct vip_entry entries[2 * LB4_VIPS_MAX];
+};
+
+struct placement *placement_new(const struct fastpath_maps *maps)
+{
+	struct placement *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->maps = maps;
+	p->backends = calloc(maps->n_backends, sizeof(p->backends[0]));
+	p->chunks = calloc(maps->n_ring_chunks, sizeof(p->chunks[0]));
+	if (!p->backends || !p->chunks)
+		return placement_free(p);
+	return p;
+}
+
+static void free_backend(struct backend_place *b)
+{
+	backend_unref(b->backend);
+	service_unref(b->service);
+	service_settings_unref(&b->settings);
+	*b = (struct backend_place){};
+}
+
+static void free_service(struct placement *p, struct service_place *s)
+{
+	for (uint32_t i = 0; i < s->n_chunks; i++)
+		p->chunks[s->first + i] = false;
+	service_unref(s->service);
+	*s = (struct service_place){};
+}
+
+struct placement *placement_free(struct placement *p)
+{
+	if (!p)
+		return NULL;
+	for (uint32_t i = 0; p->backends && i < p->maps->n_backends; i++)
+		free_backend(&p->backends[i]);
+	for (uint32_t i = 0; i < LB4_SERVICES_MAX; i++)
+		service_unref(p->services[i].service);
+	free(p->backends);
+	free(p->chunks);
+	free(p);
+	return NULL;
+}
+
+/* --- Backends --- */
+
+static bool same_ip(const uint8_t a[16], const uint8_t b[16])
+{
+	return memcmp(a, b, 16) == 0;
+}
+
+/* What a CPU's programs and the walk have counted. */
+static struct lb4_backend_counters sum_counters(const struct placement *p, uint32_t place)
+{
+	struct lb4_backend_counters sum = {};
+
+	for (uint32_t i = 0; i < p->maps->n_cpus; i++) {
+		const struct lb4_backend_counters *c =
+			&p->maps->backend_counters[i * p->maps->n_backends + place];
+
+		sum.flows += __atomic_load_n(&c->flows, __ATOMIC_RELAXED);
+		sum.bytes_in += __atomic_load_n(&c->bytes_in, __ATOMIC_RELAXED);
+		sum.bytes_out += __atomic_load_n(&c->bytes_out, __ATOMIC_RELAXED);
+		sum.over += __atomic_load_n(&c->over, __ATOMIC_RELAXED);
+		sum.replaced += __atomic_load_n(&c->replaced, __ATOMIC_RELAXED);
+		sum.ended += __atomic_load_n(&c->ended, __ATOMIC_RELAXED);
+	}
+	return sum;
+}
+
+/* Flows of a place: one that has just begun on another CPU may be counted as ended already. */
+static uint64_t active_of(const struct lb4_backend_counters *c)
+{
+	uint64_t gone = c->over + c->replaced + c->ended;
+
+	return c->flows > gone ? c->flows - gone : 0;
+}
+
+static uint32_t find_backend(const struct placement *p, const struct backend *b,
+			     const struct address *source)
+{
+	for (uint32_t i = 0; i < p->maps->n_backends; i++)
+		if (p->backends[i].backend == b && same_ip(p->maps->backends[i].source, source->ip))
+			return i;
+	return PLACES_MAX;
+}
+
+static uint32_t free_backend_place(const struct placement *p)
+{
+	for (uint32_t i = 0; i < p->maps->n_backends && i < PLACES_MAX; i++)
+		if (!p->backends[i].backend)
+			return i;
+	return PLACES_MAX;
+}
+
+static uint32_t take_backend_place(struct placement *p, struct backend *b,
+				   const struct backend_way *way)
+{
+	uint32_t place = free_backend_place(p);
+	struct lb4_backend_counters sum;
+	struct lb4_backend *m;
+
+	if (place == PLACES_MAX)
+		return place;
+	sum = sum_counters(p, place);
+	m = &p->maps->backends[place];
+	*m = (struct lb4_backend){.port = htons(b->address.port)};
+	memcpy(m->address, b->address.ip, sizeof(m->address));
+	memcpy(m->source, way->source.ip, sizeof(m->source));
+	p->backends[place] = (struct backend_place){
+		.backend = backend_ref(b),
+		.begun = sum.flows,
+		.bytes_in = sum.bytes_in,
+		.bytes_out = sum.bytes_out,
+	};
+	return place;
+}
+
+/* Flows that there are take the new way as well. */
+static void set_way(struct lb4_backend *m, const struct backend_way *way)
+{
+	m->gateway_family = !way->has_gateway			  ? 0
+			    : way->gateway.family == ADDRESS_IPV4 ? AF_INET
+								  : AF_INET6;
+	memcpy(m->gateway, way->gateway.ip, sizeof(m->gateway));
+	m->interface = way->interface;
+	m->mss_max = way->mss_max;
+	__atomic_store_n(&m->reachable, way->reachable, __ATOMIC_RELEASE);
+}
+
+/* Where the backend is; PLACES_MAX: no room. */
+static uint32_t place_backend(struct placement *p, const struct snapshot_service *s, size_t member,
+			      const struct backend_way *way)
+{
+	uint32_t place = find_backend(p, s->backends[member], &way->source);
+	struct backend_place *b;
+
+	if (place == PLACES_MAX)
+		place = take_backend_place(p, s->backends[member], way);
+	if (place == PLACES_MAX)
+		return place;
+	b = &p->backends[place];
+	if (b->service != s->service) {
+		service_unref(b->service);
+		b->service = service_ref(s->service);
+	}
+	service_settings_unref(&b->settings);
+	b->settings = service_settings_ref(&s->settings);
+	b->current = true;
+	set_way(&p->maps->backends[place], way);
+	return place;
+}
+
+/* --- Services --- */
+
+static uint32_t chunks_of(uint32_t slots)
+{
+	return (slots + LB4_RING_CHUNK - 1) / LB4_RING_CHUNK;
+}
+
+/* The first run of `n` free chunks; false: there is none. */
+static bool find_chunks(const struct placement *p, uint32_t n, uint32_t *ret)
+{
+	uint32_t run = 0;
+
+	for (uint32_t i = 0; i < p->maps->n_ring_chunks; i++) {
+		run = p->chunks[i] ? 0 : run + 1;
+		if (run == n) {
+			*ret = i + 1 - n;
+			return true;
+		}
+	}
+	return false;
+}
+
+static uint32_t find_service(const struct placement *p, const struct service *s, uint32_t n_chunks)
+{
+	for (uint32_t i = 0; i < LB4_SERVICES_MAX; i++)
+		if (p->services[i].service == s && p->services[i].n_chunks == n_chunks)
+			return i;
+	return LB4_SERVICES_MAX;
+}
+
+static uint32_t take_service_place(struct placement *p, struct service *s, uint32_t n_chunks)
+{
+	uint32_t place = find_service(p, NULL, 0), first;
+
+	if (place == LB4_SERVICES_MAX || !find_chunks(p, n_chunks, &first))
+		return LB4_SERVICES_MAX;
+	for (uint32_t i = 0; i < n_chunks; i++)
+		p->chunks[first + i] = true;
+	p->services[place] = (struct service_place){
+		.service = service_ref(s),
+		.first = first,
+		.n_chunks = n_chunks,
+	};
+	p->maps->services[place] = (struct lb4_service){.ring = first};
+	return place;
+}
+
+static void write_ring(struct placement *p, uint32_t first, const struct pool_table *table,
+		       const uint32_t *places)
+{
+	for (uint32_t slot = 0; slot < table->size; slot++) {
+		uint16_t member = table->live[slot];
+		uint16_t *owner =
+			&p->maps->ring[first + slot / LB4_RING_CHUNK].owner[slot % LB4_RING_CHUNK];
+		uint16_t now = member == MAGLEV_NONE ? LB4_RING_NONE : (uint16_t)places[member];
+
+		if (*owner != now)
+			__atomic_store_n(owner, now, __ATOMIC_RELAXED);
+	}
+}
+
+static void write_service(struct lb4_service *m, const struct snapshot_service *s)
+{
+	m->ring_size = s->table->size;
+	m->hash_source = s->settings.hash == HASH_SOURCE;
+	m->mask_ipv4 = s->settings.mask_ipv4;
+	m->mask_ipv6 = s->settings.mask_ipv6;
+	__atomic_store_n(&m->accepts, 1, __ATOMIC_RELEASE);
+}
+
+/* --- Listen addresses --- */
+
+static uint32_t find_vip(const struct placement *p, const struct address *a)
+{
+	for (uint32_t i = 0; i < LB4_VIPS_MAX; i++)
+		if (p->vips[i].used && p->maps->vips[i].port == htons(a->port) &&
+		    same_ip(p->maps->vips[i].address, a->ip))
+			return i;
+	return LB4_VIP_NONE;
+}
+
+static uint32_t take_vip_place(struct placement *p, const struct address *a)
+{
+	for (uint32_t i = 0; i < LB4_VIPS_MAX; i++) {
+		if (p->vips[i].used || p->vips[i].listed)
+			continue;
+		p->vips[i] = (struct vip_place){.used = true};
+		p->maps->vips[i] = (struct lb4_vip){.port = htons(a->port)};
+		memcpy(p->maps->vips[i].address, a->ip, 16);
+		p->vips_changed = true;
+		return i;
+	}
+	return LB4_VIP_NONE;
+}
+
+static bool place_vip(struct placement *p, const struct address *a, uint32_t service)
+{
+	uint32_t place = find_vip(p, a);
+
+	if (place == LB4_VIP_NONE)
+		place = take_vip_place(p, a);
+	if (place == LB4_VIP_NONE)
+		return false;
+	p->vips[place].current = true;
+	__atomic_store_n(&p->maps->vips[place].service, (uint16_t)service, __ATOMIC_RELEASE);
+	return true;
+}
+
+static size_t list_entries(struct placement *p)
+{
+	size_t n = 0;
+
+	for (uint16_t i = 0; i < LB4_VIPS_MAX; i++) {
+		struct vip_entry e = {.port = p->maps->vips[i].port, .vip = i};
+		bool address_known = false;
+
+		if (!p->vips[i].used)
+			continue;
+		memcpy(e.address, p->maps->vips[i].address, sizeof(e.address));
+		for (size_t j = 0; j < n && !address_known; j++)
+			address_known = p->entries[j].port == 0 &&
+					same_ip(p->entries[j].address, e.address);
+		p->entries[n++] = e;
+		if (!address_known) {
+			e.port = 0;
+			p->entries[n++] = e;
+		}
+	}
+	return n;
+}
+
+/* The half that nobody looks into is made anew, and then everybody looks there. */
+static void write_vips(struct placement *p, void (*synchronize)(void))
+{
+	struct lb4_control *c = p->maps->control;
+	uint32_t half = !c->vip_half;
+	size_t n = list_entries(p);
+
+	synchronize();
+	if (vip_table_build(p->maps->vip_buckets + half * LB4_VIP_BUCKETS, p->entries, n,
+			    c->vip_seed[half] + 1, &c->vip_seed[half]) < 0)
+		return; /* tried again with the next update */
+	__atomic_store_n(&c->vip_half, half, __ATOMIC_RELEASE);
+	for (uint32_t i = 0; i < LB4_VIPS_MAX; i++)
+		p->vips[i].listed = p->vips[i].used;
+	p->vips_changed = false;
+}
+
+/* --- All of them --- */
+
+static bool place_all_backends(struct placement *p, const struct placed_service *s,
+			       uint32_t *places)
+{
+	for (size_t i = 0; i < s->service->n_backends; i++) {
+		places[i] = place_backend(p, s->service, i, &s->ways[i]);
+		if (places[i] == PLACES_MAX)
+			return false;
+	}
+	return true;
+}
+
+/* Its ring first, then the service, then who finds it. */
+static bool place(struct placement *p, const struct placed_service *s)
+{
+	const struct snapshot_service *service = s->service;
+	uint32_t n_chunks = chunks_of(service->table->size);
+	_cleanup_(freep) uint32_t *places = calloc(service->n_backends + 1, sizeof(places[0]));
+	uint32_t index = find_service(p, service->service, n_chunks);
+	bool all = true;
+
+	if (!places || service->table->size == 0 || !place_all_backends(p, s, places))
+		return false;
+	if (index == LB4_SERVICES_MAX)
+		index = take_service_place(p, service->service, n_chunks);
+	if (index == LB4_SERVICES_MAX)
+		return false;
+	write_ring(p, p->services[index].first, service->table, places);
+	write_service(&p->maps->services[index], service);
+	p->services[index].current = true;
+	for (size_t i = 0; i < s->n_listen; i++)
+		all &= place_vip(p, &s->listen[i], index);
+	return all;
+}
+
+static void retire_all(struct placement *p)
+{
+	for (uint32_t i = 0; i < p->maps->n_backends; i++)
+		p->backends[i].current = false;
+	for (uint32_t i = 0; i < LB4_VIPS_MAX; i++)
+		p->vips[i].current = false;
+	for (uint32_t i = 0; i < LB4_SERVICES_MAX; i++)
+		p->services[i].current = false;
+}
+
+/* No new flows for what is no longer there. */
+static void close_retired(struct placement *p, void (*synchronize)(void))
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < LB4_VIPS_MAX; i++)
+		if (p->vips[i].used && !p->vips[i].current)
+			__atomic_store_n(&p->maps->vips[i].service, LB4_SERVICES_MAX,
+					 __ATOMIC_RELEASE);
+	for (uint32_t i = 0; i < LB4_SERVICES_MAX; i++) {
+		if (!p->services[i].service || p->services[i].current)
+			continue;
+		__atomic_store_n(&p->maps->services[i].accepts, 0, __ATOMIC_RELEASE);
+		any = true;
+	}
+	if (!any)
+		return;
+	synchronize();
+	for (uint32_t i = 0; i < LB4_SERVICES_MAX; i++)
+		if (p->services[i].service && !p->services[i].current)
+			free_service(p, &p->services[i]);
+}
+
+size_t placement_update(struct placement *p, const struct placed_service *services, size_t n,
+			void (*synchronize)(void))
+{
+	size_t n_failed = 0;
+
+	retire_all(p);
+	for (size_t i = 0; i < n; i++)
+		n_failed += !place(p, &services[i]);
+	if (p->vips_changed)
+		write_vips(p, synchronize);
+	close_retired(p, synchronize);
+	return n_failed;
+}
+
+/* --- Flows --- */
+
+/* NULL: nothing that is known. */
+static struct backend_place *place_of(const struct placement *p, const struct lb4_flow *f)
+{
+	if (f->backend >= p->maps->n_backends || !p->backends[f->backend].backend)
+		return NULL;
+	return &p->backends[f->backend];
+}
+
+struct backend *placement_backend(const struct placement *p, const struct lb4_flow *f)
+{
+	const struct backend_place *b = place_of(p, f);
+
+	return b ? b->backend : NULL;
+}
+
+const struct service_settings *placement_settings(const struct placement *p,
+						  const struct lb4_flow *f)
+{
+	const struct backend_place *b = place_of(p, f);
+
+	return b ? &b->settings : NULL;
+}
+
+void placement_begin_count(struct placement *p)
+{
+	for (uint32_t i = 0; i < p->maps->n_backends; i++)
+		p->backends[i].flows = 0;
+	for (uint32_t i = 0; i < LB4_VIPS_MAX; i++)
+		p->vips[i].flows = 0;
+}
+
+void placement_count(struct placement *p, const struct lb4_flow *f)
+{
+	if (f->backend < p->maps->n_backends)
+		p->backends[f->backend].flows++;
+	if (f->vip < LB4_VIPS_MAX)
+		p->vips[f->vip].flows++;
+}
+
+void placement_end_count(struct placement *p)
+{
+	placement_tell_counters(p);
+	for (uint32_t i = 0; i < p->maps->n_backends; i++) {
+		struct backend_place *b = &p->backends[i];
+
+		if (b->backend && !b->current && b->flows == 0 && b->active == 0)
+			free_backend(b);
+	}
+	for (uint32_t i = 0; i < LB4_VIPS_MAX; i++) {
+		struct vip_place *v = &p->vips[i];
+
+		if (!v->used || v->current || v->flows)
+			continue;
+		v->used = false;
+		p->vips_changed = true; /* written with the next update */
+	}
+}
+
+static void add_level(_Atomic uint64_t *level, uint64_t from, uint64_t to)
+{
+	counter_add(*level, to - from);
+}
+
+void placement_tell_counters(struct placement *p)
+{
+	for (uint32_t i = 0; i < p->maps->n_backends; i++) {
+		struct backend_place *b = &p->backends[i];
+		struct lb4_backend_counters sum;
+		struct backend_counters *backend;
+		struct service_counters *service;
+
+		if (!b->backend)
+			continue;
+		sum = sum_counters(p, i);
+		backend = &b->backend->counters[b->backend->n_workers];
+		service = &b->service->counters[b->service->n_workers];
+		counter_add(backend->connections, sum.flows - b->begun);
+		counter_add(service->accepted, sum.flows - b->begun);
+		counter_add(backend->bytes_in, sum.bytes_in - b->bytes_in);
+		counter_add(service->bytes_in, sum.bytes_in - b->bytes_in);
+		counter_add(backend->bytes_out, sum.bytes_out - b->bytes_out);
+		counter_add(service->bytes_out, sum.bytes_out - b->bytes_out);
+		add_level(&backend->active, b->active, active_of(&sum));
+		add_level(&service->active, b->active, active_of(&sum));
+		b->begun = sum.flows;
+		b->bytes_in = sum.bytes_in;
+		b->bytes_out = sum.bytes_out;
+		b->active = active_of(&sum);
+	}
+}
+
+void placement_tell_end(struct placement *p, const struct lb4_flow *f, enum end_reason reason)
+{
+	struct backend_place *b = place_of(p, f);
+
+	if (b)
+		counter_add(b->service->counters[b->service->n_workers].ended[reason], 1);
+}
+
+uint64_t placement_flows(const struct placement *p)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < p->maps->n_backends; i++)
+		n += p->backends[i].active;
+	return n;
+}

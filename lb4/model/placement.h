@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Where services, listen addresses and backends stand in the fast path's maps. A flow refers to a
+ * place by its number for as long as it lives, so a place keeps its meaning until its last flow has
+ * ended: a backend that moved, or is reached from another address of ours, gets another place; a
+ * listen address that is gone takes no new flows and keeps those that it has. Main's; no I/O.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "address.h"
+#include "fastpath_maps.h"
+#include "flow_table.h"
+#include "snapshot.h"
+
+struct placement;
+
+/* How packets get to a backend, at this time. */
+struct backend_way {
+	bool reachable;
+	uint32_t interface;
+	uint16_t mss_max;
+	struct address source; /* ours */
+	bool has_gateway;
+	struct address gateway;
+};
+
+/* A service of the snapshot that is to be forwarded, with its listen addresses and its backends'
+ * ways. */
+struct placed_service {
+	const struct snapshot_service *service;
+	const struct address *listen;
+	size_t n_listen;
+	const struct backend_way *ways; /* service->n_backends */
+};
+
+/* The maps are as fastpath_open() leaves them. NULL: no memory. */
+struct placement *placement_new(const struct fastpath_maps *maps);
+
+/* Lets go of all; flows are left as they are. NULL is ignored. */
+struct placement *placement_free(struct placement *p);
+
+/*
+ * Makes the maps say so. `synchronize` returns when no program runs any more that ran when it was
+ * called. Returns how many services found no room, and are not forwarded.
+ */
+size_t placement_update(struct placement *p, const struct placed_service *services, size_t n,
+			void (*synchronize)(void));
+
+/* What a flow's backend and service are; NULL: nothing that is known. */
+struct backend *placement_backend(const struct placement *p, const struct lb4_flow *f);
+const struct service_settings *placement_settings(const struct placement *p,
+						  const struct lb4_flow *f);
+
+/*
+ * A walk over all flows counts them: begin, a call for each flow, end. At its end places without
+ * flows are free again.
+ */
+void placement_begin_count(struct placement *p);
+void placement_count(struct placement *p, const struct lb4_flow *f);
+void placement_end_count(struct placement *p);
+
+/* Brings the counters of backends and services up to what the maps' counters say. */
+void placement_tell_counters(struct placement *p);
+
+/* A flow has ended for that reason. */
+void placement_tell_end(struct placement *p, const struct lb4_flow *f, enum end_reason reason);
+
+/* Flows that there are now. */
+uint64_t placement_flows(const struct placement *p);

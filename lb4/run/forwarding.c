@@ -1,0 +1,548 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon_private.h"
+#include "fastpath.h"
+#include "flow_table.h"
+#include "forwarding.h"
+#include "interface.h"
+#include "placement.h"
+#include "raw.h"
+#include "reserved_ports.h"
+#include "route.h"
+
+/* The flow table is walked in so long, a part at a time. */
+#define WALK_PARTS    20
+#define WALK_INTERVAL (100 * NSEC_PER_MSEC) /* from one part to the next */
+
+#define ROUTES_INTERVAL (5 * NSEC_PER_SEC)
+
+/* Room beyond what the configuration needs at the start: for reloads, and for backends of the past
+ * that still have flows. */
+#define SPARE_BACKENDS 1024
+#define SPARE_CHUNKS   256
+
+_Static_assert(INTERFACES_MAX == LB4_INTERFACES_MAX, "the map has room for all that may be listed");
+
+struct known_way {
+	struct address to;
+	struct backend_way way;
+};
+
+struct forwarding {
+	struct fastpath *fastpath;
+	const struct fastpath_maps *maps;
+	struct placement *placement;
+	struct flow_table table;
+	struct raw raw;
+	bool accepts; /* what the operator wants */
+	struct attached {
+		char *name;
+		uint32_t index;
+		const char *hook; /* NULL: not attached … */
+		int error;	  /* … because of this */
+	} interfaces[LB4_INTERFACES_MAX];
+	size_t n_interfaces;
+	int error; /* why there are no programs */
+	uint32_t max_flows;
+	struct known_way *ways; /* as they were when last asked for */
+	size_t n_ways;
+	uint32_t walk_at; /* place of the table */
+	nsec_t walk_next, routes_next;
+	size_t n_homeless; /* services that found no room, as last told */
+
+	/* For those whose flows are being reset: */
+	const struct backend *leaving;
+	enum end_reason reason;
+	nsec_t now;
+};
+
+/* --- What there is --- */
+
+static const char *why(int error)
+{
+	switch (-error) {
+	case EPERM:
+		return "it takes CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW";
+	case EOPNOTSUPP:
+		return "the kernel cannot load the programs";
+	case ENODEV:
+		return "there is no such interface";
+	case EAFNOSUPPORT:
+		return "it is no Ethernet interface";
+	default:
+		return strerrordesc_np(-error);
+	}
+}
+
+static struct fastpath_sizes sizes_of(const struct config *config)
+{
+	struct fastpath_sizes s = {.flows = config->max_flows};
+	uint64_t backends = SPARE_BACKENDS, chunks = SPARE_CHUNKS;
+
+	for (size_t i = 0; i < config->n_services; i++) {
+		const struct service_config *service = &config->services[i];
+
+		if (service->settings.forward != FORWARD_NAT)
+			continue;
+		backends += 2 * service->n_backends;
+		chunks += service->settings.table_size / LB4_RING_CHUNK + 1;
+	}
+	s.backends = (uint32_t)(backends < 32768 ? backends : 32768);
+	s.ring_chunks = (uint32_t)chunks;
+	return s;
+}
+
+static void attach_all(struct forwarding *f, const struct config *config)
+{
+	for (size_t i = 0; config->interfaces[i] && i < LB4_INTERFACES_MAX; i++) {
+		struct attached *a = &f->interfaces[f->n_interfaces++];
+		enum fastpath_hook hook;
+
+		a->name = strdup(config->interfaces[i]);
+		a->error = fastpath_attach(f->fastpath, config->interfaces[i], &hook);
+		if (a->error < 0) {
+			log_error(
+				"interface %s: the fast path cannot be attached: %s; what comes in "
+				"there is spliced",
+				config->interfaces[i], why(a->error));
+			continue;
+		}
+		a->hook = fastpath_hook_name(hook);
+		a->index = f->maps->interfaces[i].index;
+		log_info("interface %s: the fast path is attached, by %s", config->interfaces[i],
+			 a->hook);
+	}
+}
+
+static void reserve_ports(const struct config *config)
+{
+	int r = reserved_ports_add(config->nat_port_low, config->nat_port_high);
+
+	if (r < 0)
+		log_warning("nat_ports %u-%u could not be added to ip_local_reserved_ports: %s; a "
+			    "socket of this machine may be given one of them, and get another's "
+			    "answers",
+			    config->nat_port_low, config->nat_port_high, strerrordesc_np(-r));
+}
+
+static int load(struct forwarding *f, const struct config *config)
+{
+	const struct fastpath_sizes sizes = sizes_of(config);
+	struct lb4_control *control;
+	int r = raw_open(&f->raw);
+
+	if (r >= 0)
+		r = fastpath_open(&sizes, &f->fastpath);
+	if (r < 0)
+		return r;
+	f->maps = fastpath_maps(f->fastpath);
+	f->placement = placement_new(f->maps);
+	if (!f->placement)
+		return -ENOMEM;
+	control = f->maps->control;
+	lb4_hash_key_init(&control->choice, config->seed);
+	control->port_low = config->nat_port_low;
+	control->port_count = (uint16_t)(config->nat_port_high - config->nat_port_low + 1);
+	f->table = (struct flow_table){
+		.control = control,
+		.vips = f->maps->vips,
+		.flows = f->maps->flows,
+		.lines = f->maps->lines,
+		.counters = f->maps->backend_counters,
+		.n_flows = f->maps->n_flows,
+	};
+	f->max_flows = config->max_flows;
+	return 0;
+}
+
+static void unload(struct forwarding *f)
+{
+	f->placement = placement_free(f->placement);
+	f->fastpath = fastpath_close(f->fastpath);
+	raw_close(&f->raw);
+}
+
+void forwarding_start(struct daemon *d, const struct config *config)
+{
+	struct forwarding *f;
+
+	if (!config->interfaces)
+		return;
+	f = calloc(1, sizeof(*f));
+	if (!f) {
+		log_error("no memory for the fast path: everything is spliced");
+		return;
+	}
+	*f = (struct forwarding){.raw = RAW_INIT, .accepts = true};
+	d->forwarding = f;
+	f->error = load(f, config);
+	if (f->error < 0) {
+		log_error("the fast path cannot be had: %s; everything is spliced", why(f->error));
+		unload(f);
+		return;
+	}
+	reserve_ports(config);
+	attach_all(f, config);
+}
+
+/* --- What is to be --- */
+
+static bool is_attached(const struct forwarding *f, uint32_t interface)
+{
+	for (size_t i = 0; i < f->n_interfaces; i++)
+		if (f->interfaces[i].hook && f->interfaces[i].index == interface)
+			return true;
+	return false;
+}
+
+/* A backend whose answers would not pass the program is not for nat, nor one on this machine. */
+static struct backend_way find_way(const struct forwarding *f, const struct address *a)
+{
+	unsigned headers =
+		a->family == ADDRESS_IPV4 ? FASTPATH_HEADERS_IPV4 : FASTPATH_HEADERS_IPV6;
+	struct backend_way way = {};
+	struct route route;
+	uint32_t mtu;
+
+	if (route_find(a, &route) != 0 || interface_mtu(route.interface, &mtu) < 0)
+		return way;
+	if (route.mtu && route.mtu < mtu)
+		mtu = route.mtu;
+	way.reachable = is_attached(f, route.interface);
+	way.interface = route.interface;
+	way.mss_max = fastpath_mss(mtu, headers);
+	way.source = route.source;
+	way.has_gateway = route.has_gateway;
+	way.gateway = route.gateway;
+	return way;
+}
+
+static int compare_ways(const void *a, const void *b)
+{
+	return memcmp(&((const struct known_way *)a)->to, &((const struct known_way *)b)->to,
+		      sizeof(struct address));
+}
+
+/* The kernel is asked again now and then, and not whenever a table changes. */
+static struct backend_way *find_ways(const struct forwarding *f, const struct snapshot_service *s)
+{
+	struct backend_way *ways = calloc(s->n_backends + 1, sizeof(ways[0]));
+
+	for (size_t i = 0; ways && i < s->n_backends; i++) {
+		const struct known_way key = {.to = s->backends[i]->address};
+		const struct known_way *known =
+			f->n_ways ? bsearch(&key, f->ways, f->n_ways, sizeof(key), compare_ways)
+				  : NULL;
+
+		ways[i] = known ? known->way : find_way(f, &key.to);
+	}
+	return ways;
+}
+
+/* What is known from now on: the ways that have just been told. Without memory, nothing is. */
+static void remember_ways(struct forwarding *f, const struct placed_service *placed, size_t n)
+{
+	size_t count = 0;
+
+	free(f->ways);
+	f->n_ways = 0;
+	for (size_t i = 0; i < n; i++)
+		count += placed[i].service->n_backends;
+	f->ways = calloc(count + 1, sizeof(f->ways[0]));
+	for (size_t i = 0; f->ways && i < n; i++)
+		for (size_t j = 0; j < placed[i].service->n_backends; j++)
+			f->ways[f->n_ways++] = (struct known_way){
+				.to = placed[i].service->backends[j]->address,
+				.way = placed[i].ways[j],
+			};
+	if (f->n_ways)
+		qsort(f->ways, f->n_ways, sizeof(f->ways[0]), compare_ways);
+}
+
+static struct address *copy_listen(const struct live_service *s)
+{
+	struct address *listen = calloc(s->n_listeners + 1, sizeof(listen[0]));
+
+	for (size_t i = 0; listen && i < s->n_listeners; i++)
+		listen[i] = s->listeners[i].address;
+	return listen;
+}
+
+static void free_placed(struct placed_service *placed, size_t n)
+{
+	for (size_t i = 0; placed && i < n; i++) {
+		free((void *)placed[i].ways);
+		free((void *)placed[i].listen);
+	}
+	free(placed);
+}
+
+/* The snapshot's services are in the order of the daemon's. */
+static struct placed_service *place_services(struct daemon *d, size_t *ret_n)
+{
+	struct placed_service *placed = calloc(d->n_services + 1, sizeof(placed[0]));
+	size_t n = 0;
+
+	for (size_t i = 0; placed && i < d->n_services; i++) {
+		const struct snapshot_service *s =
+			snapshot_find(d->snapshot, d->services[i]->service);
+
+		if (!s || s->settings.forward != FORWARD_NAT)
+			continue;
+		placed[n] = (struct placed_service){
+			.service = s,
+			.listen = copy_listen(d->services[i]),
+			.n_listen = d->services[i]->n_listeners,
+			.ways = find_ways(d->forwarding, s),
+		};
+		n++;
+		if (!placed[n - 1].listen || !placed[n - 1].ways) {
+			free_placed(placed, n);
+			return NULL;
+		}
+	}
+	*ret_n = n;
+	return placed;
+}
+
+static void tell_homeless(struct forwarding *f, size_t n)
+{
+	if (n > f->n_homeless)
+		log_error("%zu services of nat found no room in the fast path's tables, which are "
+			  "sized "
+			  "when lb4 starts: they are spliced until then",
+			  n);
+	f->n_homeless = n;
+}
+
+void forwarding_publish(struct daemon *d)
+{
+	struct forwarding *f = d->forwarding;
+	struct placed_service *placed;
+	size_t n = 0;
+
+	if (!f || !f->fastpath || !d->snapshot)
+		return;
+	if (f->routes_next <= d->now) {
+		f->n_ways = 0; /* asked for again */
+		f->routes_next = nsec_add(d->now, ROUTES_INTERVAL);
+	}
+	placed = place_services(d, &n);
+	if (!placed) {
+		log_error("the fast path could not be told: out of memory; trying on");
+		return;
+	}
+	f->maps->control->accepts = f->accepts && !d->stopping;
+	tell_homeless(f, placement_update(f->placement, placed, n, fastpath_synchronize));
+	remember_ways(f, placed, n);
+	free_placed(placed, n);
+}
+
+void forwarding_refuse(struct daemon *d)
+{
+	if (d->forwarding && d->forwarding->fastpath)
+		d->forwarding->maps->control->accepts = 0;
+}
+
+uint64_t forwarding_flows(const struct daemon *d)
+{
+	const struct forwarding *f = d->forwarding;
+
+	return f && f->fastpath ? placement_flows(f->placement) : 0;
+}
+
+bool forwarding_accept(struct daemon *d, bool accepts)
+{
+	struct forwarding *f = d->forwarding;
+
+	if (!f || !f->fastpath)
+		return false;
+	f->accepts = accepts;
+	f->maps->control->accepts = accepts && !d->stopping;
+	return true;
+}
+
+/* --- How flows end --- */
+
+static struct address address_of(const uint8_t ip[16], __be16 port)
+{
+	struct address a = {.port = ntohs(port)};
+
+	memcpy(a.ip, ip, sizeof(a.ip));
+	a.family = address_ip_is_mapped(ip) ? ADDRESS_IPV4 : ADDRESS_IPV6;
+	return a;
+}
+
+/* Both sides hear of it; a side that does not expect these numbers goes on, and meets no flow. */
+static void send_resets(struct forwarding *f, const struct lb4_flow *flow)
+{
+	const struct lb4_backend *b = &f->maps->backends[flow->backend];
+	const struct lb4_vip *vip = &f->maps->vips[flow->vip];
+	struct address client = address_of(flow->client, flow->client_port);
+	struct address service = address_of(vip->address, vip->port);
+	struct address ours = address_of(b->source, flow->port);
+	struct address server = address_of(b->address, b->port);
+
+	if (!(flow->state & LB4_FLOW_ANSWERED))
+		return; /* the numbers are not known, and nobody believes in it */
+	raw_send_reset(&f->raw, &service, &client, flow->server_next);
+	raw_send_reset(&f->raw, &ours, &server, flow->client_next);
+}
+
+static enum end_reason reason_of(const struct lb4_flow *flow, enum flow_fate fate)
+{
+	switch (fate) {
+	case FLOW_IDLE:
+		return END_IDLE;
+	case FLOW_HALF_CLOSED:
+		return END_HALF_CLOSED;
+	case FLOW_OLD:
+		return END_LIFETIME;
+	case FLOW_ABANDONED:
+		return flow->state & LB4_FLOW_ANSWERED ? END_CLIENT_TIMEOUT : END_SERVER_TIMEOUT;
+	case FLOW_CLOSED:
+		break;
+	case FLOW_LIVES:
+		return END_NONE;
+	}
+	if (flow->state & LB4_FLOW_CLIENT_RST)
+		return END_CLIENT_RESET;
+	return flow->state & LB4_FLOW_SERVER_RST ? END_SERVER_RESET : END_DONE;
+}
+
+static bool is_reset(enum flow_fate fate)
+{
+	return fate == FLOW_IDLE || fate == FLOW_HALF_CLOSED || fate == FLOW_OLD;
+}
+
+/* Of a walk through all: counted, or ended. */
+static bool visit(void *context, const struct lb4_flow *flow)
+{
+	struct forwarding *f = context;
+	const struct service_settings *s = placement_settings(f->placement, flow);
+	struct flow_limits limits = {};
+	enum flow_fate fate;
+
+	if (s)
+		limits = (struct flow_limits){
+			.idle = flow_ticks_of(s->idle_timeout),
+			.half_closed = flow_ticks_of(s->half_closed_timeout),
+			.lifetime = flow_ticks_of(s->lifetime),
+		};
+	fate = flow_judge(flow, &limits, flow_ticks(f->now));
+	if (fate == FLOW_LIVES) {
+		placement_count(f->placement, flow);
+		return true;
+	}
+	placement_tell_end(f->placement, flow, reason_of(flow, fate));
+	if (is_reset(fate))
+		send_resets(f, flow);
+	return false;
+}
+
+/* Of a walk that resets the flows of a backend, or of all. */
+static bool leave(void *context, const struct lb4_flow *flow)
+{
+	struct forwarding *f = context;
+
+	if (f->leaving && placement_backend(f->placement, flow) != f->leaving)
+		return true;
+	placement_tell_end(f->placement, flow, f->reason);
+	send_resets(f, flow);
+	return false;
+}
+
+static void leave_all(struct forwarding *f, const struct backend *b, enum end_reason reason)
+{
+	f->leaving = b;
+	f->reason = reason;
+	flow_table_walk(&f->table, 0, f->table.n_flows, leave, f);
+	placement_tell_counters(f->placement);
+}
+
+void forwarding_leave_backend(struct daemon *d, const struct backend *b, enum end_reason reason)
+{
+	if (d->forwarding && d->forwarding->fastpath && reason != END_NONE)
+		leave_all(d->forwarding, b, reason);
+}
+
+void forwarding_stop(struct daemon *d)
+{
+	struct forwarding *f = d->forwarding;
+
+	if (!f)
+		return;
+	if (f->fastpath) {
+		f->maps->control->accepts = 0;
+		leave_all(f, NULL, END_STOPPED);
+	}
+	unload(f);
+	for (size_t i = 0; i < f->n_interfaces; i++)
+		free(f->interfaces[i].name);
+	free(f->ways);
+	free(f);
+	d->forwarding = NULL;
+}
+
+static void walk_on(struct forwarding *f)
+{
+	if (f->walk_at == 0)
+		placement_begin_count(f->placement);
+	f->walk_at =
+		flow_table_walk(&f->table, f->walk_at, f->table.n_flows / WALK_PARTS + 1, visit, f);
+	placement_tell_counters(f->placement);
+	if (f->walk_at < f->table.n_flows)
+		return;
+	placement_end_count(f->placement);
+	f->walk_at = 0;
+}
+
+void forwarding_on_time(struct daemon *d)
+{
+	struct forwarding *f = d->forwarding;
+
+	if (!f || !f->fastpath)
+		return;
+	if (f->routes_next <= d->now)
+		forwarding_publish(d);
+	f->now = d->now;
+	if (f->walk_next <= d->now) {
+		walk_on(f);
+		f->walk_next = nsec_add(d->now, WALK_INTERVAL);
+	}
+	daemon_lower_deadline(d, f->walk_next);
+	daemon_lower_deadline(d, f->routes_next);
+}
+
+/* --- What is shown --- */
+
+bool forwarding_status(const struct daemon *d, struct forwarding_status *ret)
+{
+	const struct forwarding *f = d->forwarding;
+
+	*ret = (struct forwarding_status){};
+	if (!f)
+		return false;
+	ret->why_not = f->fastpath ? NULL : why(f->error);
+	ret->n_interfaces = f->n_interfaces;
+	for (size_t i = 0; i < f->n_interfaces; i++)
+		ret->interfaces[i] = (struct forwarding_interface){
+			.name = f->interfaces[i].name,
+			.hook = f->interfaces[i].hook,
+			.why_not = f->interfaces[i].hook ? NULL : why(f->interfaces[i].error),
+		};
+	if (!f->fastpath)
+		return true;
+	ret->accepts = f->accepts;
+	ret->flows = placement_flows(f->placement);
+	ret->max_flows = f->max_flows;
+	for (uint32_t i = 0; i < f->maps->n_cpus; i++)
+		for (size_t j = 0; j < LB4_VERDICT_COUNT; j++)
+			ret->verdicts[j] += f->maps->verdict_counters[i].n[j];
+	return true;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Main's side of the fast path: what nat services and their pools come to is written into the
+ * programs' maps, and flows end by what they have been silent for. Whatever cannot be had (rights,
+ * a kernel, an interface, a route, room) is told, and spliced instead.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "end_reason.h"
+#include "lb4_fastpath.h"
+
+struct backend;
+struct config;
+struct daemon;
+struct forwarding;
+
+/* Loads and attaches the programs, if the configuration names interfaces. */
+void forwarding_start(struct daemon *d, const struct config *config);
+
+/* Resets the flows that are left, and detaches. */
+void forwarding_stop(struct daemon *d);
+
+/* Makes the maps say what services, pools and tables say. */
+void forwarding_publish(struct daemon *d);
+
+/* Routes are looked at and flows end; lowers the daemon's deadline. */
+void forwarding_on_time(struct daemon *d);
+
+/* lb4 stops: no new flows any more. */
+void forwarding_refuse(struct daemon *d);
+
+/* Flows that there are now. */
+uint64_t forwarding_flows(const struct daemon *d);
+
+/* Its flows are reset; END_NONE: they may go on. */
+void forwarding_leave_backend(struct daemon *d, const struct backend *b, enum end_reason reason);
+
+/* Whether new flows are taken; else connections are spliced, and flows that there are go on. False:
+ * there is no fast path. */
+bool forwarding_accept(struct daemon *d, bool accepts);
+
+struct forwarding_status {
+	const char *why_not; /* the programs are not loaded; NULL: they are */
+	bool accepts;
+	uint64_t flows, max_flows;
+	uint64_t verdicts[LB4_VERDICT_COUNT];
+	struct forwarding_interface {
+		const char *name;
+		const char *hook;    /* "tcx"; NULL: not attached … */
+		const char *why_not; /* … because of this */
+	} interfaces[LB4_INTERFACES_MAX];
+	size_t n_interfaces;
+};
+
+/* False: the configuration names no interfaces. Texts live until the next call of forwarding.h. */
+bool forwarding_status(const struct daemon *d, struct forwarding_status *ret);

@@ -1,0 +1,112 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# nat: packets are rewritten by the program and no worker sees them; every byte is right, flows live through
+# changes of other backends, failures end as the service says, and what the program cannot do is spliced.
+
+. "${BASH_SOURCE[0]%/*}/lib.sh"
+
+FORWARD=nat
+COUNT=${LB4_TRANSFERS:-$(by_scale 300 1500 4000)}
+CHECK="check: {tcp: true, interval: 300ms, fast_interval: 100ms, timeout: 300ms}"
+
+fast() {
+	lbctl --json fastpath | jq -r ".fastpath | $1"
+}
+
+# Connections of a service that workers have accepted and that have ended.
+workers_saw() {
+	jq -c "select(.service == \"$1\")" "$DIR/connections.log" | wc -l
+}
+
+lab_up 3
+backend_start b1 b2 b3
+spawn_in b1 iperf3 -s >"$DIR/iperf3-server.txt" 2>&1 &
+PIDS+=($!)
+config "interfaces: [to-client, to-b1, to-b2, to-b3, nowhere]"
+service hammer "$VIP" hammer "b1 b2 b3"
+service hammer6 "[$VIP6]" hammer "b1@6 b2@6 b3@6"
+service echo "$VIP" echo "b1 b2 b3" "$CHECK"
+service echo6 "[$VIP6]" echo "b1@6 b2@6 b3@6"
+service id "$VIP" id "b1 b2 b3" "$CHECK"
+service cut "$VIP:1001" echo "b1 b2" "on_down: reset" "$CHECK"
+service idle "$VIP:1002" echo b1 "idle_timeout: 2s"
+service aged "$VIP:1003" echo b1 "lifetime: 2s"
+service bulk "$VIP" 5201 b1
+FORWARD=splice service plain "$VIP:1004" echo b1
+start_lb4
+wait_all_up
+check_equal "the fast path is" "$(fast .state)" on
+check_equal "attached" "$(fast '[.interfaces[] | select(.hook) | .name] | join(" ")')" "to-client to-b1 to-b2 to-b3"
+check_matches "lbctl names an interface that there is not" "$(lbctl status)" 'nowhere: there is no such interface'
+
+# Every byte, by the backend that explain names.
+lab hammer --to "$VIP:${PORT[hammer]}" --to "[$VIP6]:${PORT[hammer]}" --count "$COUNT" \
+	--concurrency 32 "$DIR"/b[123].out >"$DIR/hammer.json" 2>"$DIR/hammer.err" ||
+	fail "$(cat "$DIR/hammer.err" "$DIR/hammer.json")"
+check_equal "violations in $COUNT transfers" "$(json "$DIR/hammer.json" .violations)" 0
+check_equal "connections that workers saw" "$(($(workers_saw hammer) + $(workers_saw hammer6)))" 0
+check_number "packets rewritten" "$(fast .packets.forwarded)" '>' $((COUNT * 10))
+check_equal "packets dropped" "$(fast '[.packets | to_entries[] | select(.key == ("malformed", "bad-source", "ttl", "too-big")) | .value] | add')" 0
+# meets SERVICE FROM PORT TO: the client there is connected to the backend that explain names.
+meets() {
+	local expected met
+	expected=$(lbctl --json explain "$1" "${5:-$2}:$3" --local "$4:${PORT[echo]}" | jq -r .backend)
+	lab talk --from "$2" --port "$3" "$4:${PORT[echo]}" send=hi name recv=hi fin eof >"$DIR/talk.txt" 2>&1 ||
+		fail "$(cat "$DIR/talk.txt")"
+	met=$(awk '$1 == "name" && $2 != "ok" { print $2 }' "$DIR/talk.txt")
+	[[ $met == "${expected%@6}" ]] || fail "$2 port $3 met $met, explain says $expected"
+}
+for ((port = 20000; port < 20010; port++)); do
+	meets echo 10.4.0.3 "$port" "$VIP"
+	meets echo6 fd04::2 "$port" "[$VIP6]" "[fd04::2]"
+done
+ok "clients meet whom explain names, over IPv4 and IPv6"
+client iperf3 -c "$VIP" -P 4 -n 100M >"$DIR/iperf3.txt" 2>&1 || fail "$(cat "$DIR/iperf3.txt")"
+client iperf3 -c "$VIP" -P 4 -n 100M -R >"$DIR/iperf3.txt" 2>&1 || fail "$(cat "$DIR/iperf3.txt")"
+counted() {
+	(($(lbctl --json services | jq '.services[] | select(.name == "bulk") | .bytes_in + .bytes_out') > 200000000))
+}
+check_within 3 "bytes of nat are counted" counted
+
+# Established flows live through whatever happens to others; new ones go elsewhere.
+spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --to "[$VIP6]:${PORT[echo]}" --count 60 --duration 6s --interval 20ms &
+STREAM=$!
+wait_until 3 "streams run" eval '(($(lbctl --json services | jq "[.services[] | select(.name | startswith(\"echo\")) | .active] | add") == 60))'
+check_number "streams on b1, as lbctl counts flows" "$(backend_value echo b1 active)" '>' 2
+lbctl drain echo b1 >/dev/null
+lbctl weight echo b2 5 >/dev/null
+lbctl remove echo b3 >/dev/null
+lab short --to "$VIP:${PORT[id]}" --rate 300 --duration 500ms >"$DIR/short.json" || fail "$(cat "$DIR/short.json")"
+lbctl reload >/dev/null
+lbctl drain echo b3 >/dev/null
+sed 's/to-b1, to-b2/to-b2, to-b1/; s/lifetime: 2s/lifetime: 3s/' "$DIR/lb4.yaml" >"$DIR/other.yaml"
+cp "$DIR/other.yaml" "$DIR/lb4.yaml"
+lbctl reload >/dev/null
+check_equal "with the fast path off, new flows" "$(lbctl fastpath off >/dev/null; fast .state)" off
+lab short --to "$VIP:${PORT[id]}" --rate 300 --duration 500ms >"$DIR/short.json" || fail "$(cat "$DIR/short.json")"
+wait_until 3 "those were spliced" eval '(($(workers_saw id) == 150))'
+lbctl fastpath on >/dev/null
+lab short --to "$VIP:${PORT[id]}" --rate 300 --duration 500ms >"$DIR/short.json" || fail "$(cat "$DIR/short.json")"
+check_equal "and with it on none" "$(workers_saw id)" 150
+finished "$STREAM" || fail "a stream broke: $(cat "$DIR/stream.json" "$DIR/stream.json.err")"
+ok "60 flows lived through drain, weight, removal, reloads, and the fast path off and on"
+
+# How flows end that lb4 ends.
+spawn_lab cut.txt talk --within 20s "$VIP:1001" send=hi name recv=hi end &
+CUT=$!
+lab talk --within 6s "$VIP:1002" send=hi name recv=hi quiet=1s send=ho recv=ho end >"$DIR/talk.txt" 2>&1 || fail "$(cat "$DIR/talk.txt")"
+check "an idle flow is reset" grep -q 'ended with a reset' "$DIR/talk.txt"
+lab talk --within 8s "$VIP:1003" send=a name recv=a quiet=1s send=b recv=b end >"$DIR/talk.txt" 2>&1 || fail "$(cat "$DIR/talk.txt")"
+check "an old one too" grep -q 'ended with a reset' "$DIR/talk.txt"
+check_equal "and they are counted" "$(lbctl --json services | jq -c '[.services[] | select(.name == ("idle", "aged")) | .ended | (."idle-timeout" // 0) + (.lifetime // 0)]')" "[1,1]"
+met=$(awk '$1 == "name" && $2 != "ok" { print $2 }' "$DIR/cut.txt")
+blackhole "$met"
+check_within 5 "on_down: reset ends the flows of a backend that fails" is_dead "$CUT"
+check "with a reset" grep -q 'ended with a reset' "$DIR/cut.txt"
+unblackhole "$met"
+
+# What the program cannot do.
+client timeout 5 bash -c "exec 3<>/dev/tcp/$VIP/1004 && echo hi >&3 && read -r line <&3" || fail "a spliced service beside"
+in_ns lb timeout 5 bash -c "exec 3<>/dev/tcp/$VIP/${PORT[echo]} && echo hi >&3 && read -r line <&3" || fail "from the machine itself"
+ok "other services, and clients on the machine itself, are spliced"
+pass

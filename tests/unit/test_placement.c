@@ -1,0 +1,432 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What maps say after changes of services and backends, and which places keep their meaning for
+ * whom. */
+#include <arpa/inet.h>
+
+#include "choice.h"
+#include "lb4_place.h"
+#include "placement.h"
+
+#include "test.h"
+
+#define SIZE	  65537
+#define CHUNKS	  17 /* that a table of this size takes */
+#define N_MEMBERS 3
+
+struct world {
+	struct fastpath_maps maps;
+	struct placement *placement;
+	struct service *service;
+	struct backend *backends[N_MEMBERS];
+	struct backend_way ways[N_MEMBERS];
+	struct address listen[2];
+	struct pool pool;
+	struct snapshot_service view;
+	struct placed_service placed;
+};
+
+static unsigned n_synchronized;
+
+static void synchronize(void)
+{
+	n_synchronized++;
+}
+
+static void address(struct address *ret, const char *text)
+{
+	const char *reason;
+
+	assert_int_equal(address_parse(text, false, ret, &reason), 0);
+}
+
+/* An address without a port. */
+static void ip(struct address *ret, const char *text)
+{
+	char whole[64];
+
+	snprintf(whole, sizeof(whole), "%s:1", text);
+	address(ret, whole);
+	ret->port = 0;
+}
+
+static void *zeroes(size_t n, size_t size)
+{
+	void *p = calloc(n, size);
+
+	assert_non_null(p);
+	return p;
+}
+
+static void make_maps(struct fastpath_maps *m)
+{
+	m->n_cpus = 2;
+	m->n_backends = 4;
+	m->n_ring_chunks = 2 * CHUNKS;
+	m->control = zeroes(1, sizeof(*m->control));
+	m->vip_buckets = zeroes(2ul * LB4_VIP_BUCKETS, sizeof(m->vip_buckets[0]));
+	m->vips = zeroes(LB4_VIPS_MAX, sizeof(m->vips[0]));
+	m->services = zeroes(LB4_SERVICES_MAX, sizeof(m->services[0]));
+	m->ring = zeroes(m->n_ring_chunks, sizeof(m->ring[0]));
+	m->backends = zeroes(m->n_backends, sizeof(m->backends[0]));
+	m->backend_counters = zeroes(2ul * m->n_backends, sizeof(m->backend_counters[0]));
+}
+
+static void free_maps(struct fastpath_maps *m)
+{
+	free(m->control);
+	free(m->vip_buckets);
+	free(m->vips);
+	free(m->services);
+	free(m->ring);
+	free(m->backends);
+	free(m->backend_counters);
+}
+
+static void take_table(struct world *w, uint32_t size)
+{
+	struct set *set = set_new(N_MEMBERS, EQUAL);
+
+	pool_deinit(&w->pool);
+	pool_of(&w->pool, set, size, DEFAULT_SEED);
+	free(set);
+	w->view.table = w->pool.table;
+}
+
+static int setup(void **state)
+{
+	struct world *w = zeroes(1, sizeof(*w));
+
+	make_maps(&w->maps);
+	w->placement = placement_new(&w->maps);
+	assert_non_null(w->placement);
+	w->service = service_new("web", 1);
+	for (size_t i = 0; i < N_MEMBERS; i++) {
+		char text[32];
+		struct address a;
+
+		snprintf(text, sizeof(text), "10.0.0.%zu:8080", 1 + i);
+		address(&a, text);
+		w->backends[i] = backend_new("web", "b", &a, 1);
+		w->ways[i] =
+			(struct backend_way){.reachable = true, .interface = 7, .mss_max = 1460};
+		ip(&w->ways[i].source, "10.0.0.254");
+	}
+	address(&w->listen[0], "192.0.2.1:80");
+	address(&w->listen[1], "192.0.2.1:443");
+	w->view = (struct snapshot_service){
+		.service = w->service,
+		.backends = w->backends,
+		.n_backends = N_MEMBERS,
+		.settings = {.hash = HASH_SOURCE, .mask_ipv4 = 24, .mask_ipv6 = 64},
+	};
+	take_table(w, SIZE);
+	w->placed = (struct placed_service){&w->view, w->listen, 2, w->ways};
+	n_synchronized = 0;
+	*state = w;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *w = *state;
+
+	placement_free(w->placement);
+	pool_deinit(&w->pool);
+	for (size_t i = 0; i < N_MEMBERS; i++)
+		backend_unref(w->backends[i]);
+	service_unref(w->service);
+	free_maps(&w->maps);
+	free(w);
+	return 0;
+}
+
+static size_t update(struct world *w)
+{
+	return placement_update(w->placement, &w->placed, w->placed.service ? 1 : 0, synchronize);
+}
+
+/* As the program looks it up. */
+static uint32_t find(const struct world *w, const char *text, bool any_port)
+{
+	const struct lb4_control *c = w->maps.control;
+	struct address a;
+	uint32_t place;
+
+	address(&a, text);
+	if (any_port)
+		a.port = 0;
+	place = lb4_vip_place(c->vip_seed[c->vip_half], a.ip, htons(a.port), LB4_VIP_BUCKETS);
+	for (size_t i = 0; i < LB4_VIP_WAYS; i++) {
+		const struct lb4_vip_key *key =
+			&w->maps.vip_buckets[c->vip_half * LB4_VIP_BUCKETS + place].way[i];
+
+		if (key->vip != LB4_VIP_NONE && key->port == htons(a.port) &&
+		    !memcmp(key->address, a.ip, 16))
+			return key->vip;
+	}
+	return LB4_VIP_NONE;
+}
+
+static uint32_t find_vip(const struct world *w, const char *text)
+{
+	return find(w, text, false);
+}
+
+static uint16_t owner(const struct world *w, const struct lb4_service *s, uint32_t slot)
+{
+	return w->maps.ring[s->ring + slot / LB4_RING_CHUNK].owner[slot % LB4_RING_CHUNK];
+}
+
+static const struct lb4_service *service_of(const struct world *w, const char *vip)
+{
+	uint32_t place = find_vip(w, vip);
+
+	assert_int_not_equal(place, LB4_VIP_NONE);
+	return &w->maps.services[w->maps.vips[place].service];
+}
+
+/* Every slot leads to the backend that the table names. */
+static void expect_ring(const struct world *w, const struct lb4_service *s)
+{
+	assert_int_equal(s->ring_size, w->view.table->size);
+	for (uint32_t slot = 0; slot < s->ring_size; slot++) {
+		uint16_t member = w->view.table->live[slot], place = owner(w, s, slot);
+
+		if (member == MAGLEV_NONE) {
+			assert_int_equal(place, LB4_RING_NONE);
+			continue;
+		}
+		assert_memory_equal(w->maps.backends[place].address,
+				    w->backends[member]->address.ip, 16);
+	}
+}
+
+/* A walk that meets these many flows of a place and a VIP. */
+static void walk(struct world *w, uint16_t backend, uint16_t vip, unsigned n)
+{
+	const struct lb4_flow f = {.backend = backend, .vip = vip};
+
+	placement_begin_count(w->placement);
+	for (unsigned i = 0; i < n; i++)
+		placement_count(w->placement, &f);
+	placement_end_count(w->placement);
+}
+
+static uint16_t place_of(const struct world *w, size_t member)
+{
+	for (uint16_t i = 0; i < w->maps.n_backends; i++)
+		if (!memcmp(w->maps.backends[i].address, w->backends[member]->address.ip, 16) &&
+		    !memcmp(w->maps.backends[i].source, w->ways[member].source.ip, 16))
+			return i;
+	fail();
+	return 0;
+}
+
+static void a_service(void **state)
+{
+	struct world *w = *state;
+	const struct lb4_service *s;
+
+	assert_int_equal(update(w), 0);
+	s = service_of(w, "192.0.2.1:80");
+	assert_ptr_equal(s, service_of(w, "192.0.2.1:443"));
+	assert_int_not_equal(find(w, "192.0.2.1:80", true), LB4_VIP_NONE);
+	assert_int_equal(find_vip(w, "192.0.2.1:81"), LB4_VIP_NONE);
+	assert_int_equal(find(w, "192.0.2.2:80", true), LB4_VIP_NONE);
+	assert_int_equal(s->accepts, 1);
+	assert_int_equal(s->hash_source, 1);
+	assert_int_equal(s->mask_ipv4, 24);
+	expect_ring(w, s);
+	for (size_t i = 0; i < N_MEMBERS; i++) {
+		const struct lb4_backend *b = &w->maps.backends[place_of(w, i)];
+
+		assert_int_equal(b->port, htons(8080));
+		assert_int_equal(b->interface, 7);
+		assert_int_equal(b->reachable, 1);
+	}
+	/* A failure changes slots, and nothing else. */
+	pool_fail(&w->pool, 1, 1);
+	assert_int_equal(pool_update(&w->pool, 1), 1);
+	w->view.table = w->pool.table;
+	n_synchronized = 0;
+	assert_int_equal(update(w), 0);
+	expect_ring(w, s);
+	assert_int_equal(n_synchronized, 0);
+}
+
+/* A place belongs to its last flow. */
+static void places_of_backends(void **state)
+{
+	struct world *w = *state;
+	uint16_t old, new;
+
+	assert_int_equal(update(w), 0);
+	old = place_of(w, 0);
+	w->maps.backend_counters[old].flows = 1;
+	/* Reached from another address: who has a flow keeps the one it has. */
+	ip(&w->ways[0].source, "10.0.0.253");
+	assert_int_equal(update(w), 0);
+	new = place_of(w, 0);
+	assert_int_not_equal(old, new);
+	expect_ring(w, service_of(w, "192.0.2.1:80"));
+	assert_ptr_equal(placement_backend(w->placement, &(struct lb4_flow){.backend = old}),
+			 w->backends[0]);
+	walk(w, old, 0, 1);
+	/* All four places are taken. */
+	ip(&w->ways[1].source, "10.0.0.253");
+	assert_int_equal(update(w), 1);
+	ip(&w->ways[1].source, "10.0.0.254");
+	assert_int_equal(update(w), 0);
+	w->maps.backend_counters[w->maps.n_backends + old].replaced = 1;
+	walk(w, old, 0, 0);
+	assert_null(placement_backend(w->placement, &(struct lb4_flow){.backend = old}));
+	ip(&w->ways[1].source, "10.0.0.253");
+	assert_int_equal(update(w), 0);
+}
+
+static void a_new_way(void **state)
+{
+	struct world *w = *state;
+	uint16_t place;
+
+	assert_int_equal(update(w), 0);
+	place = place_of(w, 2);
+	w->ways[2].interface = 8;
+	w->ways[2].has_gateway = true;
+	ip(&w->ways[2].gateway, "10.0.0.99");
+	assert_int_equal(update(w), 0);
+	assert_int_equal(place_of(w, 2), place);
+	assert_int_equal(w->maps.backends[place].interface, 8);
+	assert_int_equal(w->maps.backends[place].gateway_family, AF_INET);
+	assert_memory_equal(w->maps.backends[place].gateway, w->ways[2].gateway.ip, 16);
+	w->ways[2].reachable = false;
+	assert_int_equal(update(w), 0);
+	assert_int_equal(w->maps.backends[place].reachable, 0);
+}
+
+/* A listen address that goes takes no new flows, and keeps its name for those that it has. */
+static void places_of_vips(void **state)
+{
+	struct world *w = *state;
+	uint32_t gone;
+
+	assert_int_equal(update(w), 0);
+	gone = find_vip(w, "192.0.2.1:443");
+	w->placed.n_listen = 1;
+	assert_int_equal(update(w), 0);
+	assert_int_equal(find_vip(w, "192.0.2.1:443"), gone);
+	assert_int_equal(w->maps.vips[gone].service, LB4_SERVICES_MAX);
+	walk(w, 0, (uint16_t)gone, 1);
+	assert_int_equal(update(w), 0);
+	assert_int_equal(find_vip(w, "192.0.2.1:443"), gone);
+	walk(w, 0, (uint16_t)gone, 0);
+	/* Whoever still looks into the table finds it: nobody else may have the place before. */
+	address(&w->listen[1], "192.0.2.1:8443");
+	w->placed.n_listen = 2;
+	assert_int_equal(update(w), 0);
+	assert_int_not_equal(find_vip(w, "192.0.2.1:8443"), gone);
+	assert_int_equal(find_vip(w, "192.0.2.1:443"), LB4_VIP_NONE);
+	assert_int_not_equal(find(w, "192.0.2.1:80", true), LB4_VIP_NONE);
+	/* And back again. */
+	address(&w->listen[1], "192.0.2.1:443");
+	assert_int_equal(update(w), 0);
+	assert_int_equal(find_vip(w, "192.0.2.1:443"), gone);
+	assert_int_equal(service_of(w, "192.0.2.1:443")->accepts, 1);
+}
+
+static void the_service_goes(void **state)
+{
+	const struct placed_service placed = ((struct world *)*state)->placed;
+	struct world *w = *state;
+	uint32_t vip;
+
+	assert_int_equal(update(w), 0);
+	vip = find_vip(w, "192.0.2.1:80");
+	w->placed.service = NULL;
+	n_synchronized = 0;
+	assert_int_equal(update(w), 0);
+	assert_int_equal(n_synchronized, 1);
+	assert_int_equal(w->maps.vips[vip].service, LB4_SERVICES_MAX);
+	assert_int_equal(w->maps.services[0].accepts, 0);
+	walk(w, 0, (uint16_t)vip, 1);
+	walk(w, 0, (uint16_t)vip, 0);
+	assert_int_equal(update(w), 0);
+	assert_int_equal(find_vip(w, "192.0.2.1:80"), LB4_VIP_NONE);
+	w->placed = placed;
+	assert_int_equal(update(w), 0);
+	expect_ring(w, service_of(w, "192.0.2.1:80"));
+}
+
+/* Of another size: its slots stand elsewhere before anybody is led there. */
+static void another_table_size(void **state)
+{
+	struct world *w = *state;
+	const struct lb4_service *s;
+	uint32_t first;
+
+	assert_int_equal(update(w), 0);
+	s = service_of(w, "192.0.2.1:80");
+	first = s->ring;
+	take_table(w, 16381);
+	assert_int_equal(update(w), 0);
+	s = service_of(w, "192.0.2.1:80");
+	assert_int_not_equal(s->ring, first);
+	expect_ring(w, s);
+	/* The room of the old one is free again. */
+	take_table(w, SIZE);
+	assert_int_equal(update(w), 0);
+	expect_ring(w, service_of(w, "192.0.2.1:80"));
+	take_table(w, 655373);
+	assert_int_equal(update(w), 1);
+}
+
+static void counters(void **state)
+{
+	struct world *w = *state;
+	struct backend_counters b;
+	struct service_counters s;
+	uint16_t place;
+
+	assert_int_equal(update(w), 0);
+	place = place_of(w, 0);
+	for (uint32_t cpu = 0; cpu < 2; cpu++) {
+		struct lb4_backend_counters *c =
+			&w->maps.backend_counters[cpu * w->maps.n_backends + place];
+
+		c->flows = 10;
+		c->bytes_in = 100;
+		c->bytes_out = 1000;
+	}
+	w->maps.backend_counters[place].ended = 3;
+	w->maps.backend_counters[w->maps.n_backends + place].replaced = 2;
+	for (int i = 0; i < 2; i++) {
+		placement_tell_counters(w->placement);
+		backend_sum(w->backends[0], &b);
+		service_sum(w->service, &s);
+		assert_int_equal(counter_read(b.connections), 20);
+		assert_int_equal(counter_read(b.active), 15);
+		assert_int_equal(counter_read(b.bytes_in), 200);
+		assert_int_equal(counter_read(b.bytes_out), 2000);
+		assert_int_equal(counter_read(s.accepted), 20);
+		assert_int_equal(counter_read(s.active), 15);
+		assert_int_equal(placement_flows(w->placement), 15);
+	}
+	w->maps.backend_counters[place].ended = 18;
+	placement_tell_end(w->placement, &(struct lb4_flow){.backend = place}, END_IDLE);
+	placement_tell_counters(w->placement);
+	service_sum(w->service, &s);
+	assert_int_equal(counter_read(s.active), 0);
+	assert_int_equal(counter_read(s.ended[END_IDLE]), 1);
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		CASE(a_service),      CASE(places_of_backends), CASE(a_new_way),
+		CASE(places_of_vips), CASE(the_service_goes),	CASE(another_table_size),
+		CASE(counters),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
