@@ -512,8 +512,8 @@ lb4_inline enum lb4_verdict nat_decide(struct nat *n, enum parsed parsed)
 			return LB4_VERDICT_DROP_SOURCE;
 		verdict = from_client(n, vip);
 	} else {
-		port = bpf_ntohs(n->packet.tuple.destination_port) - c->port_low;
-		if (port >= c->port_count)
+		port = bpf_ntohs(n->packet.tuple.destination_port) - c->answer_low;
+		if (port >= c->answer_count)
 			return LB4_VERDICT_NOT_OURS;
 		verdict = from_server(n);
 	}

@@ -187,8 +187,16 @@ struct lb4_line {
 };
 _Static_assert(sizeof(struct lb4_line) == 64, "one line");
 
+/*
+ * What the maps look like: another number is another layout, or another meaning. A program takes
+ * over the maps of an older one, and the flows in them, only if it has the same.
+ */
+#define LB4_ABI 1u
+
 /* Of the program as a whole, changed while it runs. */
 struct lb4_control {
+	__u64 owner; /* whose maps these are, for userspace */
+	__u32 abi;
 	struct lb4_hash_key choice;   /* of the configured seed: whom a connection goes to */
 	struct lb4_hash_key flows[2]; /* drawn at random: tags, and places in tables */
 	__u32 vip_half; /* which half of the buckets holds: 0 or 1; the other one is being made */
@@ -197,10 +205,11 @@ struct lb4_control {
 	__u32 line_mask;   /* lines − 1 */
 	__u32 n_backends;  /* of a CPU's counters */
 	__u16 port_low, port_count;
-	__u8 accepts; /* new flows are taken at all */
+	__u16 answer_low, answer_count; /* the same, and what flows of an earlier start have */
+	__u8 accepts;			/* new flows are taken at all */
 	__u8 padding[3];
 };
-_Static_assert(sizeof(struct lb4_control) == 176, "struct lb4_control is part of the ABI");
+_Static_assert(sizeof(struct lb4_control) == 192, "struct lb4_control is part of the ABI");
 
 /* SYNs that nobody acknowledged give way to others after so many ticks. */
 #define LB4_EMBRYO_TICKS 3

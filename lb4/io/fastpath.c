@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/membarrier.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,6 +16,7 @@
 #include "fastpath.h"
 #include "interface.h"
 #include "lb4_tc.skel.h"
+#include "pins.h"
 
 /* Of kernels since 6.6; the headers are older. */
 #define ATTACH_TCX_INGRESS ((enum bpf_attach_type)46)
@@ -34,12 +36,41 @@ struct mapping {
 	size_t size;
 };
 
-#define MAPS 11
+/* Of the skeleton, under the names that they are pinned by, and where their memory goes. */
+#define MAPS(X)                                                                                    \
+	X(control)                                                                                 \
+	X(vip_buckets)                                                                             \
+	X(vips)                                                                                    \
+	X(services)                                                                                \
+	X(ring)                                                                                    \
+	X(backends)                                                                                \
+	X(interfaces)                                                                              \
+	X(flows)                                                                                   \
+	X(lines)                                                                                   \
+	X(backend_counters)                                                                        \
+	X(verdict_counters)
+
+enum {
+#define X(name) MAP_##name,
+	MAPS(X)
+#undef X
+		N_MAPS,
+};
+
+static const char *const map_names[] = {
+#define X(name) #name,
+	MAPS(X)
+#undef X
+};
+
+#define LINK_NAME "link-"
 
 struct fastpath {
 	struct lb4_tc *tc;
+	struct bpf_map *all[N_MAPS];
 	struct fastpath_maps maps;
-	struct mapping mappings[MAPS];
+	const struct pins *pins; /* NULL: nothing is pinned */
+	struct mapping mappings[N_MAPS];
 	size_t n_mappings;
 	struct attachment attachments[LB4_INTERFACES_MAX];
 	size_t n_attachments;
@@ -90,26 +121,15 @@ static int map_memory(struct fastpath *f, struct bpf_map *map, void *ret)
 static int map_all(struct fastpath *f)
 {
 	struct fastpath_maps *m = &f->maps;
-	const struct {
-		struct bpf_map *map;
-		void *ret;
-	} all[MAPS] = {
-		{f->tc->maps.control, &m->control},
-		{f->tc->maps.vip_buckets, &m->vip_buckets},
-		{f->tc->maps.vips, &m->vips},
-		{f->tc->maps.services, &m->services},
-		{f->tc->maps.ring, &m->ring},
-		{f->tc->maps.backends, &m->backends},
-		{f->tc->maps.interfaces, &m->interfaces},
-		{f->tc->maps.flows, &m->flows},
-		{f->tc->maps.lines, &m->lines},
-		{f->tc->maps.backend_counters, &m->backend_counters},
-		{f->tc->maps.verdict_counters, &m->verdict_counters},
+	void *const into[] = {
+#define X(name) &m->name,
+		MAPS(X)
+#undef X
 	};
 	int r = 0;
 
-	for (size_t i = 0; i < MAPS && r == 0; i++)
-		r = map_memory(f, all[i].map, all[i].ret);
+	for (size_t i = 0; i < N_MAPS && r == 0; i++)
+		r = map_memory(f, f->all[i], into[i]);
 	return r;
 }
 
@@ -152,6 +172,7 @@ static int fill_control(struct fastpath *f)
 
 	if (getrandom(c->flows, sizeof(c->flows), 0) != sizeof(c->flows))
 		return -EIO;
+	c->abi = LB4_ABI;
 	c->flow_mask = f->maps.n_flows - 1;
 	c->line_mask = f->maps.n_lines - 1;
 	c->n_backends = f->maps.n_backends;
@@ -161,22 +182,94 @@ static int fill_control(struct fastpath *f)
 	return 0;
 }
 
-static int load(struct fastpath *f, const struct fastpath_sizes *sizes, bool sees_checksum_state)
+/* --- What the last process has left --- */
+
+/* Of the map with that name: its entries, or -errno; -EPROTO: it is none of this program's. */
+static int64_t reuse(struct fastpath *f, size_t i)
 {
+	struct bpf_map_info info = {};
+	uint32_t size = sizeof(info);
+	_cleanup_(closep) int fd = pins_get(f->pins, map_names[i]);
 	int r;
 
+	if (fd < 0)
+		return fd;
+	r = bpf_obj_get_info_by_fd(fd, &info, &size);
+	if (r < 0)
+		return r;
+	if (info.type != BPF_MAP_TYPE_ARRAY || !(info.map_flags & BPF_F_MMAPABLE) ||
+	    info.value_size != bpf_map__value_size(f->all[i]))
+		return -EPROTO;
+	r = bpf_map__reuse_fd(f->all[i], fd);
+	return r < 0 ? r : (int64_t)info.max_entries;
+}
+
+static bool has_abi(const struct fastpath *f)
+{
+	struct lb4_control control;
+	uint32_t zero = 0;
+
+	return bpf_map_lookup_elem(bpf_map__fd(f->all[MAP_control]), &zero, &control) == 0 &&
+	       control.abi == LB4_ABI;
+}
+
+/* All of the maps or none. */
+static int reuse_all(struct fastpath *f)
+{
+	struct fastpath_maps *m = &f->maps;
+	int64_t entries[N_MAPS];
+
+	for (size_t i = 0; i < N_MAPS; i++) {
+		entries[i] = reuse(f, i);
+		if (entries[i] < 0)
+			return (int)entries[i];
+	}
+	if (!has_abi(f))
+		return -EPROTO;
+	m->n_backends = (uint32_t)entries[MAP_backends];
+	m->n_ring_chunks = (uint32_t)entries[MAP_ring];
+	m->n_flows = (uint32_t)entries[MAP_flows];
+	m->n_lines = (uint32_t)entries[MAP_lines];
+	m->n_cpus = (uint32_t)entries[MAP_verdict_counters];
+	return 0;
+}
+
+static bool has_flows(const struct fastpath *f)
+{
+	for (uint32_t i = 0; i < f->maps.n_flows; i++)
+		if (f->maps.flows[i].tag >= LB4_TAG_FIRST)
+			return true;
+	return false;
+}
+
+/* Maps of another size are taken over only for the flows in them. */
+static bool fit(const struct fastpath *f, const struct fastpath_sizes *sizes)
+{
+	return f->maps.n_lines == power_of_two(sizes->flows) &&
+	       f->maps.n_backends >= sizes->backends && f->maps.n_ring_chunks >= sizes->ring_chunks;
+}
+
+static int pin_all(struct fastpath *f)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < N_MAPS && r == 0; i++)
+		r = pins_put(f->pins, map_names[i], bpf_map__fd(f->all[i]));
+	return r;
+}
+
+/* --- Loading --- */
+
+static int open_skeleton(struct fastpath *f, bool sees_checksum_state)
+{
 	f->tc = lb4_tc__open();
 	if (!f->tc)
 		return -errno;
 	f->tc->rodata->sees_checksum_state = sees_checksum_state;
-	r = set_sizes(f, sizes);
-	if (r == 0)
-		r = lb4_tc__load(f->tc);
-	if (r == 0)
-		r = map_all(f);
-	if (r == 0)
-		r = fill_control(f);
-	return r;
+#define X(name) f->all[MAP_##name] = f->tc->maps.name;
+	MAPS(X)
+#undef X
+	return 0;
 }
 
 static void unload(struct fastpath *f)
@@ -188,20 +281,69 @@ static void unload(struct fastpath *f)
 	f->tc = NULL;
 }
 
-int fastpath_open(const struct fastpath_sizes *sizes, struct fastpath **ret)
+/* With the maps of the last process: 1, or 0 when they are of no use. */
+static int load_adopted(struct fastpath *f, const struct fastpath_sizes *sizes,
+			bool sees_checksum_state)
+{
+	int r = f->pins ? open_skeleton(f, sees_checksum_state) : -ENOENT;
+
+	if (r == 0)
+		r = reuse_all(f);
+	if (r == 0)
+		r = lb4_tc__load(f->tc);
+	if (r == 0)
+		r = map_all(f);
+	if (r == 0 && (fit(f, sizes) || has_flows(f)))
+		return 1;
+	unload(f);
+	return 0;
+}
+
+static int load_new(struct fastpath *f, const struct fastpath_sizes *sizes,
+		    bool sees_checksum_state)
+{
+	int r = open_skeleton(f, sees_checksum_state);
+
+	if (r == 0)
+		r = set_sizes(f, sizes);
+	if (r == 0)
+		r = lb4_tc__load(f->tc);
+	if (r == 0)
+		r = map_all(f);
+	if (r == 0)
+		r = fill_control(f);
+	if (r == 0 && f->pins)
+		r = pin_all(f);
+	return r;
+}
+
+static int load(struct fastpath *f, const struct fastpath_sizes *sizes, bool sees_checksum_state,
+		bool *ret_adopted)
+{
+	int r = load_adopted(f, sizes, sees_checksum_state);
+
+	*ret_adopted = r > 0;
+	if (r == 0)
+		r = load_new(f, sizes, sees_checksum_state);
+	return r < 0 ? r : 0;
+}
+
+int fastpath_open(const struct fastpath_sizes *sizes, const struct pins *pins,
+		  struct fastpath **ret, bool *ret_adopted)
 {
 	struct fastpath *f = calloc(1, sizeof(*f));
 	int r;
 
 	if (!f)
 		return -ENOMEM;
+	f->pins = pins;
 	libbpf_set_print(no_messages);
-	r = load(f, sizes, true);
+	r = load(f, sizes, true, ret_adopted);
 	/* Either is lacking: the kernel's function, or CAP_PERFMON, which it takes to read what it
 	 * returns. */
 	if (r < 0 && r != -ENOMEM) {
 		unload(f);
-		r = load(f, sizes, false);
+		r = load(f, sizes, false, ret_adopted);
 	}
 	if (r < 0) {
 		fastpath_close(f);
@@ -209,6 +351,18 @@ int fastpath_open(const struct fastpath_sizes *sizes, struct fastpath **ret)
 	}
 	*ret = f;
 	return 0;
+}
+
+bool fastpath_forget(const struct pins *pins, uint64_t owner)
+{
+	_cleanup_(closep) int fd = pins_get(pins, map_names[MAP_control]);
+	struct lb4_control control;
+	uint32_t zero = 0;
+
+	if (fd < 0 || bpf_map_lookup_elem(fd, &zero, &control) < 0 || control.owner != owner)
+		return false;
+	pins_sweep(pins, "", NULL, NULL);
+	return true;
 }
 
 static void detach(struct attachment *a)
@@ -232,7 +386,10 @@ struct fastpath *fastpath_close(struct fastpath *f)
 	if (!f)
 		return NULL;
 	for (size_t i = 0; i < f->n_attachments; i++)
-		detach(&f->attachments[i]);
+		if (f->pins && f->attachments[i].link >= 0)
+			close(f->attachments[i].link); /* its pin holds it */
+		else if (!f->pins)
+			detach(&f->attachments[i]);
 	unload(f);
 	free(f);
 	return NULL;
@@ -276,6 +433,32 @@ static int describe(const char *name, struct lb4_interface *ret)
 	return 0;
 }
 
+static void link_name(int index, char buffer[32])
+{
+	snprintf(buffer, 32, LINK_NAME "%d", index);
+}
+
+/*
+ * Beside the one that the last process has left, which goes as its pin is replaced: until then it
+ * comes first, and forwards by the same maps.
+ */
+static int attach_tcx(struct fastpath *f, struct attachment *a)
+{
+	char name[32];
+	int r;
+
+	a->link = bpf_link_create(fastpath_program(f), a->index, ATTACH_TCX_INGRESS, NULL);
+	if (a->link < 0)
+		return a->link;
+	if (!f->pins)
+		return 0;
+	link_name(a->index, name);
+	r = pins_put(f->pins, name, a->link);
+	if (r < 0)
+		close(a->link);
+	return r;
+}
+
 static int attach_clsact(struct fastpath *f, struct attachment *a)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = a->index, .attach_point = BPF_TC_INGRESS);
@@ -289,29 +472,72 @@ static int attach_clsact(struct fastpath *f, struct attachment *a)
 	return bpf_tc_attach(&hook, &options);
 }
 
-int fastpath_attach(struct fastpath *f, const char *interface, enum fastpath_hook *ret)
+/* Flows refer to an interface by its place, so one that has a place keeps it. */
+static struct lb4_interface *interface_place(struct fastpath *f, uint32_t index)
+{
+	for (size_t i = 0; i < LB4_INTERFACES_MAX; i++)
+		if (f->maps.interfaces[i].index == index)
+			return &f->maps.interfaces[i];
+	return NULL;
+}
+
+int fastpath_attach(struct fastpath *f, const char *interface, enum fastpath_hook *ret,
+		    uint32_t *ret_index)
 {
 	struct attachment a = {};
-	struct lb4_interface description;
+	struct lb4_interface description, *place;
 	int r = describe(interface, &description);
 
 	if (r < 0)
 		return r;
-	if (f->n_attachments == LB4_INTERFACES_MAX)
+	place = interface_place(f, description.index);
+	if (!place)
+		place = interface_place(f, 0);
+	if (!place || f->n_attachments == LB4_INTERFACES_MAX)
 		return -ENOSPC;
+	*place = description;
 	a.index = (int)description.index;
 	*ret = FASTPATH_TCX;
-	f->maps.interfaces[f->n_attachments] = description;
-	a.link = bpf_link_create(fastpath_program(f), a.index, ATTACH_TCX_INGRESS, NULL);
-	if (a.link < 0) {
+	if (attach_tcx(f, &a) < 0) {
 		*ret = FASTPATH_CLSACT;
 		a.link = -1;
 		r = attach_clsact(f, &a);
 	}
 	if (r < 0) {
-		f->maps.interfaces[f->n_attachments].index = 0;
+		place->index = 0;
 		return r;
 	}
 	f->attachments[f->n_attachments++] = a;
+	*ret_index = description.index;
 	return 0;
+}
+
+static bool has_attached(const struct fastpath *f, uint32_t index)
+{
+	for (size_t i = 0; i < f->n_attachments; i++)
+		if ((uint32_t)f->attachments[i].index == index)
+			return true;
+	return false;
+}
+
+static bool is_attached(void *context, const char *name)
+{
+	const struct fastpath *f = context;
+	char known[32];
+
+	for (size_t i = 0; i < f->n_attachments; i++) {
+		link_name(f->attachments[i].index, known);
+		if (!strcmp(known, name))
+			return true;
+	}
+	return false;
+}
+
+void fastpath_attached_all(struct fastpath *f)
+{
+	for (size_t i = 0; i < LB4_INTERFACES_MAX; i++)
+		if (!has_attached(f, f->maps.interfaces[i].index))
+			f->maps.interfaces[i].index = 0;
+	if (f->pins)
+		pins_sweep(f->pins, LINK_NAME, is_attached, f);
 }

@@ -18,14 +18,25 @@ struct fastpath_sizes {
 	uint32_t ring_chunks;
 };
 
+struct pins;
+
 /*
- * Loads the programs, attached nowhere, with empty maps and tables for so many flows; the control
- * is filled in but for `accepts`, `choice` and the ports. -EPERM: no right to (CAP_BPF,
+ * Loads the programs, attached nowhere. With `pins` (or NULL) maps are pinned there, and what the
+ * last process has left is taken over: *ret_adopted, the maps are as they were, and their sizes
+ * too while there are flows in them. Otherwise they are empty, and the control is filled in but for
+ * `accepts`, `choice` and the ports. The pins outlive `*ret`. -EPERM: no right to (CAP_BPF,
  * CAP_NET_ADMIN), -EOPNOTSUPP: the kernel cannot, -ENOMEM.
  */
-int fastpath_open(const struct fastpath_sizes *sizes, struct fastpath **ret);
+int fastpath_open(const struct fastpath_sizes *sizes, const struct pins *pins,
+		  struct fastpath **ret, bool *ret_adopted);
 
-/* Detaches, and frees all. NULL is ignored. */
+/*
+ * Detaches and forgets what the last process has left, if that was `owner` too: its flows end.
+ * Whether there was something.
+ */
+bool fastpath_forget(const struct pins *pins, uint64_t owner);
+
+/* Frees all, and detaches; with pins the programs stay attached and go on. NULL is ignored. */
 struct fastpath *fastpath_close(struct fastpath *f);
 
 const struct fastpath_maps *fastpath_maps(struct fastpath *f);
@@ -42,7 +53,14 @@ const char *fastpath_hook_name(enum fastpath_hook hook);
  * none of that name, -EAFNOSUPPORT: it has no Ethernet addresses, -ENOSPC: LB4_INTERFACES_MAX are
  * there.
  */
-int fastpath_attach(struct fastpath *f, const char *interface, enum fastpath_hook *ret);
+int fastpath_attach(struct fastpath *f, const char *interface, enum fastpath_hook *ret,
+		    uint32_t *ret_index);
+
+/*
+ * That was the last of them: interfaces that the last process was attached to, and that are not
+ * among them, are let go.
+ */
+void fastpath_attached_all(struct fastpath *f);
 
 /* IP and TCP, without options. */
 #define FASTPATH_HEADERS_IPV4 40

@@ -96,6 +96,7 @@ struct config *config_free(struct config *c)
 		service_config_deinit(&c->services[i]);
 	free(c->services);
 	free(c->socket_path);
+	free(c->pins);
 	text_list_free(c->interfaces);
 	free(c->text);
 	free(c);

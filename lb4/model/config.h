@@ -241,6 +241,7 @@ struct config {
 	uint32_t max_flows;	  /* of nat at a time; default 262144 */
 	uint16_t nat_port_low;	  /* what nat sends to backends from; default 10000 … */
 	uint16_t nat_port_high;	  /* … to 29999 */
+	char *pins; /* directory of a BPF file system; default /sys/fs/bpf/lb4 */
 	uint64_t max_memory;	  /* bytes that clients may make lb4 hold; 0, the default: any */
 	nsec_t stop_timeout;	  /* what SIGTERM lets connections take to finish; default 30s */
 	enum log_level log_level;

@@ -27,7 +27,8 @@ uint32_t flow_ticks_of(nsec_t duration)
 
 static bool is_past(uint32_t limit, uint32_t since, uint32_t now)
 {
-	return limit > 0 && now - since > limit;
+	/* `since` may be a little ahead: programs have their own clock. */
+	return limit > 0 && (int32_t)(now - since) > 0 && now - since > limit;
 }
 
 enum flow_fate flow_judge(const struct lb4_flow *f, const struct flow_limits *limits, uint32_t now)
@@ -104,12 +105,18 @@ static void visit_flow(struct flow_table *t, struct lb4_flow *place, flow_visit 
 		if (f.last != place->last)
 			__atomic_store_n(&place->last, f.last, __ATOMIC_RELAXED);
 	}
-	if (visit(context, &f))
+	if (visit(context, &f) || !exchange(&place->tag, tag, LB4_TAG_BUSY))
 		return;
+	/* While nobody else has it: that it is still the one that was judged. */
+	if (place->born != f.born || place->state != f.state) {
+		__atomic_store_n(&place->tag, tag, __ATOMIC_SEQ_CST);
+		return;
+	}
 	if (way)
 		exchange(&way->tag, client_tag, LB4_TAG_FREE);
-	if (exchange(&place->tag, tag, LB4_TAG_FREE) && !lb4_flow_is_over(f.state))
+	if (!lb4_flow_is_over(f.state))
 		t->counters[f.backend].ended++;
+	__atomic_store_n(&place->tag, LB4_TAG_FREE, __ATOMIC_SEQ_CST);
 }
 
 uint32_t flow_table_walk(struct flow_table *t, uint32_t first, uint32_t n, flow_visit *visit,

@@ -49,8 +49,8 @@ enum flow_fate flow_judge(const struct lb4_flow *f, const struct flow_limits *li
 
 /*
  * Looks at `n` places from `first` on, as many as there are: each flow is shown to `visit` as it
- * is, with the tick of its last packet brought up to date, and ends when that says false. Returns
- * the place after the last.
+ * is, with the tick of its last packet brought up to date, and ends when that says false,
+ * unless something has happened to it meanwhile. Returns the place after the last.
  */
 typedef bool flow_visit(void *context, const struct lb4_flow *f);
 uint32_t flow_table_walk(struct flow_table *t, uint32_t first, uint32_t n, flow_visit *visit,

@@ -11,7 +11,8 @@
 #define PLACES_MAX 32768u
 
 struct backend_place {
-	struct backend *backend; /* NULL: free */
+	struct backend *backend; /* NULL: free, unless it is … */
+	bool orphan;		 /* … with flows that another process has left */
 	struct service *service;
 	struct service_settings settings; /* counted */
 	bool current;			  /* new flows may come to it */
@@ -30,7 +31,7 @@ struct vip_place {
 
 /* A table of slots. */
 struct service_place {
-	struct service *service; /* NULL: free */
+	struct service *service; /* NULL: free, unless it has chunks: another process has left it */
 	uint32_t first, n_chunks;
 	bool current;
 };
@@ -45,7 +46,47 @@ struct placement {
 	struct vip_entry entries[2 * LB4_VIPS_MAX];
 };
 
-struct placement *placement_new(const struct fastpath_maps *maps)
+static uint32_t chunks_of(uint32_t slots)
+{
+	return (slots + LB4_RING_CHUNK - 1) / LB4_RING_CHUNK;
+}
+
+/* Its slots are looked into until its VIPs lead elsewhere. */
+static void adopt_service(struct placement *p, uint32_t i)
+{
+	const struct lb4_service *m = &p->maps->services[i];
+	uint32_t n = chunks_of(m->ring_size);
+
+	if (n == 0 || m->ring > p->maps->n_ring_chunks || n > p->maps->n_ring_chunks - m->ring)
+		return;
+	p->services[i] = (struct service_place){.first = m->ring, .n_chunks = n};
+	for (uint32_t j = 0; j < n; j++)
+		p->chunks[m->ring + j] = true;
+}
+
+/* What programs find in the table of VIPs is there. */
+static void adopt_vips(struct placement *p)
+{
+	const struct lb4_vip_bucket *half =
+		p->maps->vip_buckets + (p->maps->control->vip_half & 1) * LB4_VIP_BUCKETS;
+
+	for (uint32_t i = 0; i < LB4_VIP_BUCKETS; i++)
+		for (uint32_t j = 0; j < LB4_VIP_WAYS; j++)
+			if (half[i].way[j].vip < LB4_VIPS_MAX)
+				p->vips[half[i].way[j].vip] =
+					(struct vip_place){.used = true, .listed = true};
+}
+
+static void adopt(struct placement *p)
+{
+	for (uint32_t i = 0; i < LB4_SERVICES_MAX; i++)
+		adopt_service(p, i);
+	adopt_vips(p);
+	for (uint32_t i = 0; i < p->maps->n_backends; i++)
+		p->backends[i].orphan = p->maps->backends[i].port != 0;
+}
+
+struct placement *placement_new(const struct fastpath_maps *maps, bool adopted)
 {
 	struct placement *p = calloc(1, sizeof(*p));
 
@@ -56,6 +97,8 @@ struct placement *placement_new(const struct fastpath_maps *maps)
 	p->chunks = calloc(maps->n_ring_chunks, sizeof(p->chunks[0]));
 	if (!p->backends || !p->chunks)
 		return placement_free(p);
+	if (adopted)
+		adopt(p);
 	return p;
 }
 
@@ -135,25 +178,42 @@ static uint32_t find_backend(const struct placement *p, const struct backend *b,
 static uint32_t free_backend_place(const struct placement *p)
 {
 	for (uint32_t i = 0; i < p->maps->n_backends && i < PLACES_MAX; i++)
-		if (!p->backends[i].backend)
+		if (!p->backends[i].backend && !p->backends[i].orphan)
 			return i;
+	return PLACES_MAX;
+}
+
+/* Whose flows were left by another process. */
+static uint32_t find_orphan(const struct placement *p, const struct backend *b,
+			    const struct address *source)
+{
+	for (uint32_t i = 0; i < p->maps->n_backends; i++) {
+		const struct lb4_backend *m = &p->maps->backends[i];
+
+		if (p->backends[i].orphan && m->port == htons(b->address.port) &&
+		    same_ip(m->address, b->address.ip) && same_ip(m->source, source->ip))
+			return i;
+	}
 	return PLACES_MAX;
 }
 
 static uint32_t take_backend_place(struct placement *p, struct backend *b,
 				   const struct backend_way *way)
 {
-	uint32_t place = free_backend_place(p);
+	uint32_t place = find_orphan(p, b, &way->source);
 	struct lb4_backend_counters sum;
 	struct lb4_backend *m;
 
-	if (place == PLACES_MAX)
-		return place;
+	if (place == PLACES_MAX) {
+		place = free_backend_place(p);
+		if (place == PLACES_MAX)
+			return place;
+		m = &p->maps->backends[place];
+		*m = (struct lb4_backend){.port = htons(b->address.port)};
+		memcpy(m->address, b->address.ip, sizeof(m->address));
+		memcpy(m->source, way->source.ip, sizeof(m->source));
+	}
 	sum = sum_counters(p, place);
-	m = &p->maps->backends[place];
-	*m = (struct lb4_backend){.port = htons(b->address.port)};
-	memcpy(m->address, b->address.ip, sizeof(m->address));
-	memcpy(m->source, way->source.ip, sizeof(m->source));
 	p->backends[place] = (struct backend_place){
 		.backend = backend_ref(b),
 		.begun = sum.flows,
@@ -200,11 +260,6 @@ static uint32_t place_backend(struct placement *p, const struct snapshot_service
 
 /* --- Services --- */
 
-static uint32_t chunks_of(uint32_t slots)
-{
-	return (slots + LB4_RING_CHUNK - 1) / LB4_RING_CHUNK;
-}
-
 /* The first run of `n` free chunks; false: there is none. */
 static bool find_chunks(const struct placement *p, uint32_t n, uint32_t *ret)
 {
@@ -230,7 +285,7 @@ static uint32_t find_service(const struct placement *p, const struct service *s,
 
 static uint32_t take_service_place(struct placement *p, struct service *s, uint32_t n_chunks)
 {
-	uint32_t place = find_service(p, NULL, 0), first;
+	uint32_t place = find_service(p, NULL, 0), first; /* none, and no chunks: free */
 
 	if (place == LB4_SERVICES_MAX || !find_chunks(p, n_chunks, &first))
 		return LB4_SERVICES_MAX;
@@ -392,8 +447,8 @@ static void retire_all(struct placement *p)
 		p->services[i].current = false;
 }
 
-/* No new flows for what is no longer there. */
-static void close_retired(struct placement *p, void (*synchronize)(void))
+/* No new flows for what is no longer there. Whether there is more room now. */
+static bool close_retired(struct placement *p, void (*synchronize)(void))
 {
 	bool any = false;
 
@@ -402,20 +457,23 @@ static void close_retired(struct placement *p, void (*synchronize)(void))
 			__atomic_store_n(&p->maps->vips[i].service, LB4_SERVICES_MAX,
 					 __ATOMIC_RELEASE);
 	for (uint32_t i = 0; i < LB4_SERVICES_MAX; i++) {
-		if (!p->services[i].service || p->services[i].current)
+		if (p->services[i].n_chunks == 0 || p->services[i].current)
 			continue;
 		__atomic_store_n(&p->maps->services[i].accepts, 0, __ATOMIC_RELEASE);
 		any = true;
 	}
 	if (!any)
-		return;
+		return false;
 	synchronize();
 	for (uint32_t i = 0; i < LB4_SERVICES_MAX; i++)
-		if (p->services[i].service && !p->services[i].current)
+		if (p->services[i].n_chunks && !p->services[i].current) {
+			p->maps->services[i].ring_size = 0;
 			free_service(p, &p->services[i]);
+		}
+	return true;
 }
 
-size_t placement_update(struct placement *p, const struct placed_service *services, size_t n,
+static size_t place_all(struct placement *p, const struct placed_service *services, size_t n,
 			void (*synchronize)(void))
 {
 	size_t n_failed = 0;
@@ -425,7 +483,16 @@ size_t placement_update(struct placement *p, const struct placed_service *servic
 		n_failed += !place(p, &services[i]);
 	if (p->vips_changed)
 		write_vips(p, synchronize);
-	close_retired(p, synchronize);
+	return n_failed;
+}
+
+size_t placement_update(struct placement *p, const struct placed_service *services, size_t n,
+			void (*synchronize)(void))
+{
+	size_t n_failed = place_all(p, services, n, synchronize);
+
+	if (close_retired(p, synchronize) && n_failed > 0)
+		n_failed = place_all(p, services, n, synchronize);
 	return n_failed;
 }
 
@@ -476,7 +543,9 @@ void placement_end_count(struct placement *p)
 	for (uint32_t i = 0; i < p->maps->n_backends; i++) {
 		struct backend_place *b = &p->backends[i];
 
-		if (b->backend && !b->current && b->flows == 0 && b->active == 0)
+		if (b->orphan && b->flows == 0)
+			b->orphan = false;
+		else if (b->backend && !b->current && b->flows == 0 && b->active == 0)
 			free_backend(b);
 	}
 	for (uint32_t i = 0; i < LB4_VIPS_MAX; i++) {

@@ -37,8 +37,13 @@ struct placed_service {
 	const struct backend_way *ways; /* service->n_backends */
 };
 
-/* The maps are as fastpath_open() leaves them. NULL: no memory. */
-struct placement *placement_new(const struct fastpath_maps *maps);
+/*
+ * The maps are empty, or `adopted`: as another process has left them, with flows in them and a
+ * program that goes by them. Until the first update that goes on; then services take the place of
+ * those that were there, and backends and listen addresses find their flows again by address and
+ * port. NULL: no memory.
+ */
+struct placement *placement_new(const struct fastpath_maps *maps, bool adopted);
 
 /* Lets go of all; flows are left as they are. NULL is ignored. */
 struct placement *placement_free(struct placement *p);

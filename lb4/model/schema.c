@@ -44,12 +44,12 @@ static bool is_printable(const char *text)
 	return true;
 }
 
-static const char *refuse_socket(const char *text)
+static const char *refuse_file_path(const char *text)
 {
 	if (*text != '/')
 		return "expected a path that begins with /";
 	if (text[strlen(text) - 1] == '/')
-		return "the path ends with /, expected that of a socket";
+		return "the path ends with /";
 	for (; *text; text++)
 		if ((unsigned char)*text < ' ' || *text == 0x7f)
 			return "the path holds a control character";
@@ -178,8 +178,8 @@ const struct section schema_admin = {
 	(const struct setting[]){
 		{"socket", SETTING_TEXT, "path of the Unix socket that lbctl talks to",
 		 "/run/lb4/lb4.sock", INTO(config, socket_path),
-		 RANGE(2, sizeof(((struct sockaddr_un *)0)->sun_path) - 1), .refuse = refuse_socket,
-		 .at_start = true},
+		 RANGE(2, sizeof(((struct sockaddr_un *)0)->sun_path) - 1),
+		 .refuse = refuse_file_path, .at_start = true},
 		{},
 	},
 };
@@ -206,6 +206,9 @@ const struct section schema_fastpath = {
 		 INTO(config, max_flows), RANGE(1024, 8388608), .at_start = true},
 		{"nat_ports", SETTING_PORTS, "ports that nat sends to backends from", "10000-29999",
 		 INTO(config, nat_port_low), RANGE(1024, 65535), ALSO_INTO(config, nat_port_high),
+		 .at_start = true},
+		{"pins", SETTING_TEXT, "directory of a BPF file system, by which flows outlive lb4",
+		 "/sys/fs/bpf/lb4", INTO(config, pins), RANGE(2, 255), .refuse = refuse_file_path,
 		 .at_start = true},
 		{},
 	},

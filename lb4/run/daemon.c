@@ -235,10 +235,10 @@ static int poll_timeout(const struct daemon *d)
 	return delay > 3600000 ? 3600000 : (int)delay;
 }
 
-/* While lb4 stops flows may finish as connections may. */
+/* While lb4 stops, flows that cannot go on without it may finish as connections may. */
 static bool awaits_flows(const struct daemon *d)
 {
-	return d->stop_deadline != NSEC_NEVER && forwarding_flows(d) > 0;
+	return d->stop_deadline != NSEC_NEVER && forwarding_holds_flows(d);
 }
 
 static void loop(struct daemon *d, int signals)

@@ -4,12 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon_private.h"
 #include "fastpath.h"
 #include "flow_table.h"
 #include "forwarding.h"
 #include "interface.h"
+#include "pins.h"
 #include "placement.h"
 #include "raw.h"
 #include "reserved_ports.h"
@@ -39,6 +41,8 @@ struct forwarding {
 	struct placement *placement;
 	struct flow_table table;
 	struct raw raw;
+	struct pins pins;
+	bool pinned;  /* flows outlive lb4 */
 	bool accepts; /* what the operator wants */
 	struct attached {
 		char *name;
@@ -104,7 +108,7 @@ static void attach_all(struct forwarding *f, const struct config *config)
 		enum fastpath_hook hook;
 
 		a->name = strdup(config->interfaces[i]);
-		a->error = fastpath_attach(f->fastpath, config->interfaces[i], &hook);
+		a->error = fastpath_attach(f->fastpath, config->interfaces[i], &hook, &a->index);
 		if (a->error < 0) {
 			log_error(
 				"interface %s: the fast path cannot be attached: %s; what comes in "
@@ -113,10 +117,10 @@ static void attach_all(struct forwarding *f, const struct config *config)
 			continue;
 		}
 		a->hook = fastpath_hook_name(hook);
-		a->index = f->maps->interfaces[i].index;
 		log_info("interface %s: the fast path is attached, by %s", config->interfaces[i],
 			 a->hook);
 	}
+	fastpath_attached_all(f->fastpath);
 }
 
 static void reserve_ports(const struct config *config)
@@ -130,24 +134,68 @@ static void reserve_ports(const struct config *config)
 			    config->nat_port_low, config->nat_port_high, strerrordesc_np(-r));
 }
 
-static int load(struct forwarding *f, const struct config *config)
+/* FNV-1a of the file's path: whose maps they are. */
+static uint64_t owner_of(const char *config_path)
+{
+	uint64_t hash = 0xcbf29ce484222325;
+
+	for (const char *p = config_path ? config_path : ""; *p; p++)
+		hash = (hash ^ (uint8_t)*p) * 0x100000001b3;
+	return hash;
+}
+
+static void open_pins(struct forwarding *f, const char *path)
+{
+	int r = pins_open(path, &f->pins);
+
+	f->pinned = r == 0;
+	if (r < 0)
+		log_warning("pins in %s cannot be had: %s; flows end with lb4", path,
+			    r == -ENOTSUP ? "it is in no BPF file system"
+			    : r == -EBUSY ? "another lb4 has it"
+					  : strerrordesc_np(-r));
+}
+
+/* Flows of an earlier start may have ports beyond what is configured now. */
+static void set_ports(struct lb4_control *c, const struct config *config, bool adopted)
+{
+	uint16_t low = config->nat_port_low, high = config->nat_port_high;
+
+	c->port_low = low;
+	c->port_count = (uint16_t)(high - low + 1);
+	if (adopted) {
+		uint16_t last = (uint16_t)(c->answer_low + c->answer_count - 1);
+
+		low = c->answer_low < low ? c->answer_low : low;
+		high = last > high ? last : high;
+	}
+	c->answer_low = low;
+	c->answer_count = (uint16_t)(high - low + 1);
+}
+
+static int load(struct forwarding *f, const struct config *config, const char *config_path)
 {
 	const struct fastpath_sizes sizes = sizes_of(config);
 	struct lb4_control *control;
+	bool adopted;
 	int r = raw_open(&f->raw);
 
-	if (r >= 0)
-		r = fastpath_open(&sizes, &f->fastpath);
+	if (r < 0)
+		return r;
+	open_pins(f, config->pins);
+	r = fastpath_open(&sizes, f->pinned ? &f->pins : NULL, &f->fastpath, &adopted);
 	if (r < 0)
 		return r;
 	f->maps = fastpath_maps(f->fastpath);
-	f->placement = placement_new(f->maps);
+	f->placement = placement_new(f->maps, adopted);
 	if (!f->placement)
 		return -ENOMEM;
 	control = f->maps->control;
+	control->owner = owner_of(config_path);
 	lb4_hash_key_init(&control->choice, config->seed);
-	control->port_low = config->nat_port_low;
-	control->port_count = (uint16_t)(config->nat_port_high - config->nat_port_low + 1);
+	set_ports(control, config, adopted);
+	if (adopted)
+		log_info("the fast path of an earlier start is taken over, with its flows");
 	f->table = (struct flow_table){
 		.control = control,
 		.vips = f->maps->vips,
@@ -156,7 +204,7 @@ static int load(struct forwarding *f, const struct config *config)
 		.counters = f->maps->backend_counters,
 		.n_flows = f->maps->n_flows,
 	};
-	f->max_flows = config->max_flows;
+	f->max_flows = f->maps->n_lines; /* of an earlier start, perhaps */
 	return 0;
 }
 
@@ -165,22 +213,38 @@ static void unload(struct forwarding *f)
 	f->placement = placement_free(f->placement);
 	f->fastpath = fastpath_close(f->fastpath);
 	raw_close(&f->raw);
+	pins_close(&f->pins);
+}
+
+/* Nothing is to be forwarded any more: neither by what an earlier start has left. */
+static void forget(const struct config *config, const char *config_path)
+{
+	struct pins pins = PINS_INIT;
+
+	if (access(config->pins, F_OK) < 0 || pins_open(config->pins, &pins) < 0)
+		return;
+	if (fastpath_forget(&pins, owner_of(config_path)))
+		log_warning("the fast path of an earlier start is detached, as the file names no "
+			    "interfaces any more: its flows end");
+	pins_close(&pins);
 }
 
 void forwarding_start(struct daemon *d, const struct config *config)
 {
 	struct forwarding *f;
 
-	if (!config->interfaces)
+	if (!config->interfaces) {
+		forget(config, d->config_path);
 		return;
+	}
 	f = calloc(1, sizeof(*f));
 	if (!f) {
 		log_error("no memory for the fast path: everything is spliced");
 		return;
 	}
-	*f = (struct forwarding){.raw = RAW_INIT, .accepts = true};
+	*f = (struct forwarding){.raw = RAW_INIT, .pins = PINS_INIT, .accepts = true};
 	d->forwarding = f;
-	f->error = load(f, config);
+	f->error = load(f, config, d->config_path);
 	if (f->error < 0) {
 		log_error("the fast path cannot be had: %s; everything is spliced", why(f->error));
 		unload(f);
@@ -349,11 +413,11 @@ void forwarding_refuse(struct daemon *d)
 		d->forwarding->maps->control->accepts = 0;
 }
 
-uint64_t forwarding_flows(const struct daemon *d)
+bool forwarding_holds_flows(const struct daemon *d)
 {
 	const struct forwarding *f = d->forwarding;
 
-	return f && f->fastpath ? placement_flows(f->placement) : 0;
+	return f && f->fastpath && !f->pinned && placement_flows(f->placement) > 0;
 }
 
 bool forwarding_accept(struct daemon *d, bool accepts)
@@ -477,10 +541,10 @@ void forwarding_stop(struct daemon *d)
 
 	if (!f)
 		return;
-	if (f->fastpath) {
+	if (f->fastpath)
 		f->maps->control->accepts = 0;
+	if (f->fastpath && !f->pinned)
 		leave_all(f, NULL, END_STOPPED);
-	}
 	unload(f);
 	for (size_t i = 0; i < f->n_interfaces; i++)
 		free(f->interfaces[i].name);

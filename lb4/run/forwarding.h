@@ -21,7 +21,7 @@ struct forwarding;
 /* Loads and attaches the programs, if the configuration names interfaces. */
 void forwarding_start(struct daemon *d, const struct config *config);
 
-/* Resets the flows that are left, and detaches. */
+/* Lets flows go on, if they are pinned; else resets those that are left, and detaches. */
 void forwarding_stop(struct daemon *d);
 
 /* Makes the maps say what services, pools and tables say. */
@@ -33,8 +33,8 @@ void forwarding_on_time(struct daemon *d);
 /* lb4 stops: no new flows any more. */
 void forwarding_refuse(struct daemon *d);
 
-/* Flows that there are now. */
-uint64_t forwarding_flows(const struct daemon *d);
+/* Whether there are flows that would end with lb4. */
+bool forwarding_holds_flows(const struct daemon *d);
 
 /* Its flows are reset; END_NONE: they may go on. */
 void forwarding_leave_backend(struct daemon *d, const struct backend *b, enum end_reason reason);

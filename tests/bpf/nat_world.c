@@ -73,7 +73,8 @@ int nat_world_setup(void **state)
 {
 	const struct fastpath_sizes sizes = {.flows = 1024, .backends = 64, .ring_chunks = 17};
 	struct nat_world *w = calloc(1, sizeof(*w));
-	int r = fastpath_open(&sizes, &w->fastpath);
+	bool adopted;
+	int r = fastpath_open(&sizes, NULL, &w->fastpath, &adopted);
 
 	if (r < 0) {
 		fprintf(stderr, "the fast path cannot be loaded: %s\n", strerror(-r));
@@ -87,6 +88,8 @@ int nat_world_setup(void **state)
 	lb4_hash_key_init(&w->maps->control->choice, 0x1b4);
 	w->maps->control->port_low = PORT_LOW;
 	w->maps->control->port_count = PORT_COUNT;
+	w->maps->control->answer_low = 1024;
+	w->maps->control->answer_count = 64511;
 	w->maps->control->accepts = 1;
 	fill_backends(w);
 	fill_vips(w);

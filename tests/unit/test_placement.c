@@ -97,7 +97,7 @@ static int setup(void **state)
 	struct world *w = zeroes(1, sizeof(*w));
 
 	make_maps(&w->maps);
-	w->placement = placement_new(&w->maps);
+	w->placement = placement_new(&w->maps, false);
 	assert_non_null(w->placement);
 	w->service = service_new("web", 1);
 	for (size_t i = 0; i < N_MEMBERS; i++) {

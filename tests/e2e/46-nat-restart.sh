@@ -1,0 +1,92 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# nat goes on without lb4: after SIGKILL established flows and new ones, after an orderly stop the established ones; the
+# next start takes them over, each with its backend, its limits and its counters.
+
+. "${BASH_SOURCE[0]%/*}/lib.sh"
+
+FORWARD=nat
+CHECK="check: {tcp: true, interval: 300ms, fast_interval: 100ms, timeout: 300ms}"
+
+# A BPF file system of the scenario's own, in the mount namespace that lb4 and nobody else is in.
+mkdir "$DIR/bpf"
+spawn_in() {
+	local where=$1
+	shift
+	if [[ $* == *"$LB4"* ]]; then
+		exec nsenter --net="/run/netns/$(ns "$where")" "$@"
+	fi
+	exec ip netns exec "$(ns "$where")" "$@"
+}
+mount -t bpf bpf "$DIR/bpf"
+PINS=$DIR/bpf/lb4
+trap 'umount --lazy "$DIR/bpf"; finish' EXIT
+
+fast() {
+	lbctl --json fastpath | jq -r ".fastpath | $1"
+}
+active() {
+	lbctl --json services | jq ".services[] | select(.name == \"$1\") | .active"
+}
+lb4_kill() {
+	kill -KILL "$LB4_PID"
+	wait_until 5 "lb4 is dead" is_dead "$LB4_PID"
+	wait "$LB4_PID" 2>/dev/null || true
+	LB4_PID=
+}
+
+lab_up 3
+backend_start b1 b2 b3
+config "interfaces: [to-client, to-b1, to-b2, to-b3]" "fastpath: {pins: $PINS}"
+service echo "$VIP" echo "b1 b2 b3" "$CHECK"
+service echo6 "[$VIP6]" echo "b1@6 b2@6 b3@6" "$CHECK"
+service id "$VIP" id "b1 b2 b3" "$CHECK"
+service idle "$VIP:1002" echo b1 "idle_timeout: 4s"
+start_lb4
+wait_all_up
+spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --to "[$VIP6]:${PORT[echo]}" --count 60 --duration 14s --interval 20ms &
+STREAM=$!
+spawn_lab idle.txt talk --within 20s "$VIP:1002" send=hi name recv=hi end &
+IDLE=$!
+wait_until 3 "streams run" eval '(($(active echo) + $(active echo6) == 60))'
+before=$(fast .packets.forwarded)
+
+lb4_kill
+lab short --to "$VIP:${PORT[id]}" --rate 300 --duration 1s >"$DIR/short.json" || fail "$(cat "$DIR/short.json")"
+check_equal "connections served while lb4 was dead" "$(json "$DIR/short.json" .ok)" 300
+rm -f "$DIR/lb4.sock"
+start_lb4
+check "the next start says so" grep -q 'the fast path of an earlier start is taken over' "$DIR/lb4.err"
+check_within 3 "it knows the flows that there were" eval '(($(active echo) + $(active echo6) == 60))'
+check_number "its counters go on" "$(fast .packets.forwarded)" '>' "$before"
+lab short --to "$VIP:${PORT[id]}" --rate 300 --duration 500ms >"$DIR/short.json" || fail "$(cat "$DIR/short.json")"
+check_equal "connections that workers saw" "$(jq -c 'select(.service == "id")' "$DIR/connections.log" | wc -l)" 0
+check_within 10 "limits hold for flows of the earlier start" is_dead "$IDLE"
+check "an idle one is reset" grep -q 'ended with a reset' "$DIR/idle.txt"
+
+# Another order of services and backends, one backend less, another table: who has a flow keeps it.
+stop_lb4
+check_not "after an orderly stop no new connection is taken" lab talk --within 2s "$VIP:${PORT[id]}" "recv=b"
+config "interfaces: [to-b3, to-b2, to-b1, to-client]" "fastpath: {pins: $PINS, nat_ports: 30000-39999}"
+service id "$VIP" id "b3 b1" "$CHECK"
+service echo "$VIP" echo "b3 b1" "$CHECK" "table_size: 16381"
+service echo6 "[$VIP6]" echo "b3@6 b2@6 b1@6" "$CHECK"
+start_lb4
+wait_all_up
+lab short --to "$VIP:${PORT[id]}" --rate 300 --duration 500ms >"$DIR/short.json" || fail "$(cat "$DIR/short.json")"
+check_equal "backends of new connections" "$(json "$DIR/short.json" '.by_backend | keys | sort | join(" ")')" "b1 b3"
+check_number "flows that were taken over, of backends that are still there" "$(($(active echo) + $(active echo6)))" '>' 40
+finished "$STREAM" || fail "a stream broke: $(cat "$DIR/stream.json" "$DIR/stream.json.err")"
+ok "60 flows lived through a kill, a stop and two starts"
+
+# A second lb4 does not take what the first has; one whose file names no interfaces lets go of what it had.
+stop_lb4
+check_equal "programs that stay attached" "$(ls "$PINS" | grep -c '^link-')" 4
+CONFIG=${CONFIG/interfaces: [[]to-b3, to-b2, to-b1, to-client]/}
+CONFIG=${CONFIG//forward: nat/forward: splice}
+start_lb4
+check_equal "without interfaces, pins that are left" "$(ls "$PINS" | wc -l)" 0
+lab short --to "$VIP:${PORT[id]}" --rate 300 --duration 500ms >"$DIR/short.json" || fail "$(cat "$DIR/short.json")"
+wait_until 3 "these are logged" eval '(($(jq -c "select(.service == \"id\")" "$DIR/connections.log" | wc -l) >= 150))'
+ok "connections are accepted by workers then"
+pass
