@@ -78,34 +78,85 @@ lb4_inline int way_read(struct lb4_way *way, __u64 tag, union way_word *ret)
 	return READ_ONCE(way->tag) == tag;
 }
 
-/* Begun and not acknowledged for a while: its place may be taken. */
+/*
+ * Begun and not acknowledged for a while: its place may be taken. Ages are signed, as another CPU's
+ * tick may be ahead of ours.
+ */
 lb4_inline int is_embryo(__u32 state)
 {
 	return !(state & LB4_FLOW_ESTABLISHED);
 }
 
-lb4_inline int way_is_free(struct lb4_way *way, __u32 now)
+lb4_inline int way_may_go(struct lb4_way *way, __u32 now)
+{
+	return is_embryo(READ_ONCE(way->state)) &&
+	       (__s16)((__u16)now - READ_ONCE(way->last)) >= LB4_EMBRYO_TICKS;
+}
+
+lb4_inline int flow_may_go(struct lb4_flow *f, __u32 now)
+{
+	return is_embryo(READ_ONCE(f->state)) &&
+	       (__s32)(now - READ_ONCE(f->last)) >= LB4_EMBRYO_TICKS;
+}
+
+/* Makes the way busy; whether that was possible. What it may be is looked at again then. */
+lb4_inline int way_seize(struct lb4_way *way, __u32 now)
 {
 	__u64 tag = READ_ONCE(way->tag);
 
 	if (tag == LB4_TAG_FREE)
 		return tag_exchange(&way->tag, LB4_TAG_FREE, LB4_TAG_BUSY);
-	if (tag == LB4_TAG_BUSY || !is_embryo(READ_ONCE(way->state)) ||
-	    (__u16)(now - READ_ONCE(way->last)) < LB4_EMBRYO_TICKS)
+	if (tag == LB4_TAG_BUSY || !way_may_go(way, now) ||
+	    !tag_exchange(&way->tag, tag, LB4_TAG_BUSY))
 		return 0;
-	return tag_exchange(&way->tag, tag, LB4_TAG_BUSY);
+	if (way_may_go(way, now))
+		return 1;
+	tag_show(&way->tag, tag);
+	return 0;
 }
 
-/* Takes one of the line's ways; NULL: all are in use. */
-lb4_inline struct lb4_way *way_take(struct lb4_line *line, __u32 now)
+enum way_taken {
+	WAY_TAKEN,
+	WAY_NONE, /* all of the line are in use */
+	WAY_TWIN, /* another CPU takes one for the same flow */
+};
+
+lb4_inline struct lb4_way *way_find_free(struct lb4_line *line, __u32 now)
 {
 	for (int i = 0; i < LB4_WAYS; i++)
-		if (READ_ONCE(line->way[i].tag) == LB4_TAG_FREE && way_is_free(&line->way[i], now))
+		if (READ_ONCE(line->way[i].tag) == LB4_TAG_FREE && way_seize(&line->way[i], now))
 			return &line->way[i];
 	for (int i = 0; i < LB4_WAYS; i++)
-		if (way_is_free(&line->way[i], now))
+		if (way_seize(&line->way[i], now))
 			return &line->way[i];
 	return 0;
+}
+
+/*
+ * Takes one of the line's ways, and shows it as pending. Two CPUs with the same SYN may both do so;
+ * whoever then sees the other's withdraws, and of two, one at least does.
+ */
+lb4_inline enum way_taken way_take(struct lb4_line *line, __u64 tag, __u32 now,
+				   struct lb4_way **ret)
+{
+	struct lb4_way *way = way_find_free(line, now);
+	union way_word word = {};
+	int n = 0;
+
+	if (!way)
+		return WAY_NONE;
+	word.last = (__u16)now;
+	word.state = LB4_WAY_PENDING;
+	WRITE_ONCE(*(__u64 *)&way->backend, word.word);
+	tag_show(&way->tag, tag);
+	for (int i = 0; i < LB4_WAYS; i++)
+		n += READ_ONCE(line->way[i].tag) == tag;
+	if (n > 1) {
+		tag_show(&way->tag, LB4_TAG_FREE);
+		return WAY_TWIN;
+	}
+	*ret = way;
+	return WAY_TAKEN;
 }
 
 enum taken {
@@ -122,9 +173,12 @@ lb4_inline enum taken flow_take(struct lb4_flow *f, __u32 now)
 		return TAKEN_NOT;
 	if (tag == LB4_TAG_FREE)
 		return tag_exchange(&f->tag, tag, LB4_TAG_BUSY) ? TAKEN_FREE : TAKEN_NOT;
-	if (!is_embryo(READ_ONCE(f->state)) || now - READ_ONCE(f->last) < LB4_EMBRYO_TICKS)
+	if (!flow_may_go(f, now) || !tag_exchange(&f->tag, tag, LB4_TAG_BUSY))
 		return TAKEN_NOT;
-	return tag_exchange(&f->tag, tag, LB4_TAG_BUSY) ? TAKEN_FROM_ANOTHER : TAKEN_NOT;
+	if (flow_may_go(f, now))
+		return TAKEN_FROM_ANOTHER;
+	tag_show(&f->tag, tag); /* it was acknowledged at the last moment */
+	return TAKEN_NOT;
 }
 
 lb4_inline void answer_tuple(struct lb4_tuple *t, const struct lb4_backend *b, __be16 port)

@@ -17,6 +17,9 @@
 /* Goes on as if there was no program: tcx and clsact agree on the number. */
 #define GO_ON -1
 
+/* Ethernet, IPv6 and TCP with its options. */
+#define HEADERS_MAX (14 + 40 + 60)
+
 #define CHECKSUM_COMPLETE 2
 #define CHECKSUM_PARTIAL  3
 
@@ -98,7 +101,7 @@ lb4_inline enum lb4_verdict send_to_client(struct __sk_buff *skb, struct nat *n,
 {
 	struct lb4_backend_counters *counters = counters_of(n, n->backend_index);
 	__u16 mss = n->packet.is_ipv4 ? n->out->mss_max : n->out->mss_max - 20;
-	const struct lb4_flow *f = n->flow;
+	const struct seen *f = &n->seen;
 	struct rewrite to;
 	__u32 address_sum, body_sum;
 
@@ -134,12 +137,11 @@ lb4_inline void count(enum lb4_verdict verdict)
 		counters->n[verdict]++;
 }
 
-lb4_inline int parse_here(struct __sk_buff *skb, struct packet *p, enum parsed *ret)
+lb4_inline enum parsed parse_here(struct __sk_buff *skb, struct packet *p)
 {
-	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
-
-	*ret = parse(p, data, end, skb->len - sizeof(struct ethhdr), skb->gso_size > 0);
-	return *ret != PARSED && end - data < skb->len;
+	*p = (struct packet){};
+	return parse(p, (void *)(long)skb->data, (void *)(long)skb->data_end,
+		     skb->len - sizeof(struct ethhdr), skb->gso_size > 0);
 }
 
 SEC("tc")
@@ -155,10 +157,10 @@ int lb4_tc(struct __sk_buff *skb)
 	if (!n.control || skb->vlan_present)
 		return GO_ON;
 	/* Headers may lie outside of what can be read directly. */
-	if (parse_here(skb, &n.packet, &parsed)) {
-		bpf_skb_pull_data(skb, 0);
-		n.packet = (struct packet){};
-		parse_here(skb, &n.packet, &parsed);
+	parsed = parse_here(skb, &n.packet);
+	if (parsed != PARSED) {
+		bpf_skb_pull_data(skb, skb->len < HEADERS_MAX ? skb->len : HEADERS_MAX);
+		parsed = parse_here(skb, &n.packet);
 	}
 	n.context = skb;
 	n.now = (__u32)(bpf_ktime_get_coarse_ns() >> LB4_TICK_SHIFT);
@@ -172,7 +174,7 @@ int lb4_tc(struct __sk_buff *skb)
 				 : send_to_backend(skb, &n, &action);
 	}
 	count(verdict);
-	if (verdict >= LB4_VERDICT_DROP_MALFORMED && verdict < LB4_VERDICT_COUNT)
+	if (verdict >= LB4_VERDICT_DROP_TWIN && verdict < LB4_VERDICT_COUNT)
 		return TC_ACT_SHOT;
 	return action;
 }

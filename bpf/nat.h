@@ -17,8 +17,14 @@
 #define TCP_OPTION_NOP 1
 #define TCP_OPTION_MSS 2
 
-/* A RST belongs to its flow if it is no further ahead than this. */
-#define RESET_WINDOW (1u << 20)
+/*
+ * How far a FIN or a doubtful RST may be from the next byte that the other side expects, either way:
+ * what may be in flight, and hard to guess.
+ */
+#define SEQUENCE_WINDOW (1u << 24)
+
+/* Bytes of answer that may be under way before the client's first acknowledgement (TCP Fast Open). */
+#define FIRST_WINDOW (1u << 16)
 
 struct nat {
 	HOOK_CONTEXT *context;
@@ -32,7 +38,14 @@ struct nat {
 	struct lb4_backend *backend;
 	__u16 backend_index;
 	__be16 port;	       /* ours, towards the backend */
-	struct lb4_flow *flow; /* of an answer */
+	struct lb4_flow *flow; /* of an answer … */
+	struct seen {	       /* … and what it said */
+		__u8 client[16];
+		__u8 client_mac[6];
+		__be16 client_port;
+		__u32 state;
+		__u32 server_next;
+	} seen;
 	struct lb4_vip *vip;
 	struct lb4_interface *out; /* where an answer leaves */
 	__u32 body_sum;		   /* difference that changed options make to the checksum */
@@ -157,7 +170,7 @@ lb4_inline void clamp_mss(struct nat *n, __u16 mss)
 }
 
 /* The flow that a way leads to, if it is that of this client. */
-lb4_inline struct lb4_flow *flow_behind(const struct nat *n, __u32 vip)
+lb4_inline struct lb4_flow *flow_behind(const struct nat *n, __u32 vip, __u64 *ret_tag)
 {
 	struct lb4_tuple answer = {};
 	struct lb4_flow *f;
@@ -168,8 +181,9 @@ lb4_inline struct lb4_flow *flow_behind(const struct nat *n, __u32 vip)
 	f = flow_place(n->control, tag);
 	if (!f || READ_ONCE(f->tag) != tag || f->vip != vip ||
 	    f->client_port != n->packet.tuple.source_port ||
-	    !ip_equal(f->client, n->packet.tuple.source))
+	    !ip_equal(f->client, n->packet.tuple.source) || READ_ONCE(f->tag) != tag)
 		return 0;
+	*ret_tag = tag;
 	return f;
 }
 
@@ -181,13 +195,15 @@ lb4_inline void flow_note_client(struct nat *n, struct lb4_flow *f)
 	f->interface = interface_find(n->arrived);
 }
 
-/* The flow has come to this. */
+/* The flow has come to this. What is not a RST clears a doubt. */
 lb4_inline void flow_learn(const struct nat *n, struct lb4_flow *f, __u32 news)
 {
 	struct lb4_backend_counters *counters;
-	__u32 before;
+	__u32 before = READ_ONCE(f->state);
 
-	if (!(news & ~READ_ONCE(f->state)))
+	if ((before & LB4_FLOW_DOUBT) && !(n->packet.flags & TCP_RST))
+		__sync_fetch_and_and(&f->state, ~LB4_FLOW_DOUBT);
+	if (!(news & ~before))
 		return;
 	before = __sync_fetch_and_or(&f->state, news);
 	if (lb4_flow_is_over(before) || !lb4_flow_is_over(before | news))
@@ -197,51 +213,93 @@ lb4_inline void flow_learn(const struct nat *n, struct lb4_flow *f, __u32 news)
 		counters->over++;
 }
 
+lb4_inline int is_near(__u32 sequence, __u32 next)
+{
+	return sequence - next + SEQUENCE_WINDOW < 2 * SEQUENCE_WINDOW;
+}
+
+/*
+ * What a RST says: the end, if its number is the next that is expected, which is all that the other
+ * side believes (RFC 5961, §3.2). It may be ahead of what has been seen, then there is a doubt.
+ */
+lb4_inline __u32 reset_news(__u32 sequence, __u32 next, __u32 end)
+{
+	if (sequence == next)
+		return end;
+	return is_near(sequence, next) ? LB4_FLOW_DOUBT : 0;
+}
+
 /* What a client's segment says of the flow as a whole. */
 lb4_inline void flow_heard_client(struct nat *n, struct lb4_flow *f, struct lb4_way *way)
 {
-	__u32 news = 0;
+	__u32 state = READ_ONCE(f->state), next = READ_ONCE(f->client_next), news = 0;
+	__u32 sequence = bpf_ntohl(n->packet.tcp->seq);
+	__u32 acknowledged = bpf_ntohl(n->packet.tcp->ack_seq);
 
 	flow_note_client(n, f);
-	if ((n->packet.flags & TCP_ACK) && (READ_ONCE(f->state) & LB4_FLOW_ANSWERED))
+	/* Whoever has not seen the answer does not know its number. */
+	if ((n->packet.flags & TCP_ACK) && (state & LB4_FLOW_ANSWERED) &&
+	    READ_ONCE(f->server_next) - acknowledged <= FIRST_WINDOW)
 		news |= LB4_FLOW_ESTABLISHED;
-	if (n->packet.flags & TCP_FIN)
+	if ((n->packet.flags & TCP_FIN) && is_near(sequence, next))
 		news |= LB4_FLOW_CLIENT_FIN;
-	if ((n->packet.flags & TCP_RST) &&
-	    bpf_ntohl(n->packet.tcp->seq) - READ_ONCE(f->client_next) < RESET_WINDOW)
-		news |= LB4_FLOW_CLIENT_RST;
+	if (n->packet.flags & TCP_RST)
+		news |= reset_news(sequence, next, LB4_FLOW_CLIENT_RST);
+	if (state & LB4_FLOW_ESTABLISHED)
+		news |= LB4_FLOW_ESTABLISHED;
 	flow_learn(n, f, news);
 	if (news & LB4_FLOW_ESTABLISHED)
 		WRITE_ONCE(way->state, LB4_FLOW_ESTABLISHED);
 }
 
-/* Whether the host itself has a connection with these addresses and ports. */
-lb4_inline int host_has(HOOK_CONTEXT *context, const struct lb4_tuple *answer)
+/*
+ * The state of the host's own socket that packets like this would come to: BPF_TCP_LISTEN when it is
+ * none that has a peer, 0 when there is none at all.
+ */
+lb4_inline int host_socket(HOOK_CONTEXT *context, const struct lb4_tuple *t)
 {
 	struct bpf_sock_tuple tuple = {};
 	struct bpf_sock *socket;
-	int has;
+	int state;
 
-	if (lb4_is_ipv4(answer->source)) {
-		tuple.ipv4.saddr = *(const __u32 *)(answer->source + 12);
-		tuple.ipv4.daddr = *(const __u32 *)(answer->destination + 12);
-		tuple.ipv4.sport = answer->source_port;
-		tuple.ipv4.dport = answer->destination_port;
+	if (lb4_is_ipv4(t->source)) {
+		tuple.ipv4.saddr = *(const __u32 *)(t->source + 12);
+		tuple.ipv4.daddr = *(const __u32 *)(t->destination + 12);
+		tuple.ipv4.sport = t->source_port;
+		tuple.ipv4.dport = t->destination_port;
 		socket = bpf_skc_lookup_tcp(context, &tuple, sizeof(tuple.ipv4),
 					    BPF_F_CURRENT_NETNS, 0);
 	} else {
-		copy_ip((__u8 *)tuple.ipv6.saddr, answer->source);
-		copy_ip((__u8 *)tuple.ipv6.daddr, answer->destination);
-		tuple.ipv6.sport = answer->source_port;
-		tuple.ipv6.dport = answer->destination_port;
+		copy_ip((__u8 *)tuple.ipv6.saddr, t->source);
+		copy_ip((__u8 *)tuple.ipv6.daddr, t->destination);
+		tuple.ipv6.sport = t->source_port;
+		tuple.ipv6.dport = t->destination_port;
 		socket = bpf_skc_lookup_tcp(context, &tuple, sizeof(tuple.ipv6),
 					    BPF_F_CURRENT_NETNS, 0);
 	}
 	if (!socket)
 		return 0;
-	has = socket->state != BPF_TCP_LISTEN;
+	state = socket->state;
 	bpf_sk_release(socket);
-	return has;
+	return state;
+}
+
+lb4_inline int host_has(HOOK_CONTEXT *context, const struct lb4_tuple *t)
+{
+	int state = host_socket(context, t);
+
+	return state && state != BPF_TCP_LISTEN;
+}
+
+/* A client that is spliced: its connection lives in a socket, or is being made there. */
+__attribute__((noinline)) int is_spliced(HOOK_CONTEXT *context, const struct lb4_tuple *client)
+{
+	int state;
+
+	if (!client)
+		return 0;
+	state = host_socket(context, client);
+	return state && state != BPF_TCP_LISTEN && state != BPF_TCP_TIME_WAIT;
 }
 
 /* A port that is tried, as the answer would have it. */
@@ -327,16 +385,29 @@ lb4_inline struct lb4_flow *flow_begin(struct nat *n, __u64 way_tag, __u32 vip)
 	return f;
 }
 
+/* Where in a ring; for the verifier as tag_of() is. */
+__attribute__((noinline)) __u32 slot_of(const struct lb4_tuple *t, __u32 service_index)
+{
+	struct lb4_service *service = bpf_map_lookup_elem(&services, &service_index);
+	struct lb4_control *c;
+	struct lb4_tuple tuple;
+	__u32 zero = 0;
+
+	c = bpf_map_lookup_elem(&control, &zero);
+	if (!t || !c || !service)
+		return 0;
+	tuple = *t;
+	if (service->hash_source)
+		lb4_tuple_keep_source(&tuple, service->mask_ipv4, service->mask_ipv6);
+	return lb4_slot(lb4_flow_hash(&c->choice, &tuple), service->ring_size);
+}
+
 /* Chooses a backend as the splicer would. */
 lb4_inline enum lb4_verdict choose(struct nat *n, const struct lb4_service *service)
 {
-	struct lb4_tuple tuple = n->packet.tuple;
+	__u32 slot = slot_of(&n->packet.tuple, n->vip->service), index, owner;
 	struct lb4_ring_chunk *chunk;
-	__u32 slot, index, owner;
 
-	if (service->hash_source)
-		lb4_tuple_keep_source(&tuple, service->mask_ipv4, service->mask_ipv6);
-	slot = lb4_slot(lb4_flow_hash(&n->control->choice, &tuple), service->ring_size);
 	index = service->ring + slot / LB4_RING_CHUNK;
 	chunk = bpf_map_lookup_elem(&ring, &index);
 	if (!chunk)
@@ -356,9 +427,10 @@ lb4_inline enum lb4_verdict begin(struct nat *n, struct lb4_line *line, __u64 ta
 	struct lb4_backend_counters *counters;
 	__u32 service_index = n->vip->service;
 	struct lb4_service *service = bpf_map_lookup_elem(&services, &service_index);
-	struct lb4_way *way, *first;
+	struct lb4_way *way = 0;
 	union way_word word = {};
 	enum lb4_verdict verdict;
+	enum way_taken taken;
 	struct lb4_flow *f;
 
 	/* From a VIP itself, as in a LAND attack. */
@@ -366,12 +438,16 @@ lb4_inline enum lb4_verdict begin(struct nat *n, struct lb4_line *line, __u64 ta
 		return LB4_VERDICT_DROP_SOURCE;
 	if (!service || !service->accepts || !n->control->accepts)
 		return LB4_VERDICT_PASS_OFF;
+	if (is_spliced(n->context, &n->packet.tuple))
+		return LB4_VERDICT_PASS_SPLICED;
 	verdict = choose(n, service);
 	if (verdict != LB4_VERDICT_FORWARDED)
 		return verdict;
-	way = way_take(line, n->now);
-	if (!way)
+	taken = way_take(line, tag, n->now, &way);
+	if (taken == WAY_NONE)
 		return LB4_VERDICT_PASS_FULL;
+	if (taken == WAY_TWIN)
+		return LB4_VERDICT_DROP_TWIN;
 	f = flow_begin(n, tag, vip);
 	if (!f) {
 		tag_show(&way->tag, LB4_TAG_FREE);
@@ -381,16 +457,6 @@ lb4_inline enum lb4_verdict begin(struct nat *n, struct lb4_line *line, __u64 ta
 	word.port = n->port = f->port;
 	word.last = (__u16)n->now;
 	WRITE_ONCE(*(__u64 *)&way->backend, word.word);
-	tag_show(&way->tag, tag);
-
-	/* The same SYN on another CPU at the same time: the way that comes first is the one. */
-	first = way_find(line, tag);
-	if (first && first != way && way_read(first, tag, &word)) {
-		tag_show(&way->tag, LB4_TAG_FREE);
-		tag_show(&f->tag, LB4_TAG_FREE);
-		n->port = word.port;
-		return LB4_VERDICT_FORWARDED;
-	}
 	counters = counters_of(n, n->backend_index);
 	if (counters)
 		counters->flows++;
@@ -404,7 +470,11 @@ lb4_inline enum lb4_verdict go_on(struct nat *n, struct lb4_line *line, struct l
 	int is_syn = (n->packet.flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 	__u32 index = word->backend;
 	struct lb4_flow *f;
+	__u64 flow_tag = 0;
 
+	/* Its SYN is being dealt with by another CPU. */
+	if (word->state & LB4_WAY_PENDING)
+		return is_syn ? LB4_VERDICT_DROP_TWIN : LB4_VERDICT_PASS_NO_FLOW;
 	n->backend_index = word->backend;
 	n->port = word->port;
 	n->backend = bpf_map_lookup_elem(&backends, &index);
@@ -415,7 +485,7 @@ lb4_inline enum lb4_verdict go_on(struct nat *n, struct lb4_line *line, struct l
 		return LB4_VERDICT_FORWARDED;
 
 	WRITE_ONCE(way->last, (__u16)n->now);
-	f = flow_behind(n, vip);
+	f = flow_behind(n, vip, &flow_tag);
 	if (f && !(is_syn && lb4_flow_is_over(READ_ONCE(f->state)))) {
 		flow_heard_client(n, f, way);
 		return LB4_VERDICT_FORWARDED;
@@ -425,7 +495,7 @@ lb4_inline enum lb4_verdict go_on(struct nat *n, struct lb4_line *line, struct l
 	if (!tag_exchange(&way->tag, tag, LB4_TAG_FREE))
 		return LB4_VERDICT_PASS_NO_FLOW;
 	if (f)
-		tag_show(&f->tag, LB4_TAG_FREE); /* it is over */
+		tag_exchange(&f->tag, flow_tag, LB4_TAG_FREE); /* it is over */
 	return is_syn ? begin(n, line, tag, vip) : LB4_VERDICT_PASS_NO_FLOW;
 }
 
@@ -449,43 +519,94 @@ lb4_inline enum lb4_verdict from_client(struct nat *n, __u32 vip)
 /* What a backend's segment says of its flow. */
 lb4_inline void flow_heard_server(struct nat *n, struct lb4_flow *f)
 {
-	__u32 state = READ_ONCE(f->state), news = 0, sequence = bpf_ntohl(n->packet.tcp->seq);
+	__u32 state = n->seen.state, expected = n->seen.server_next, news = 0;
+	__u32 sequence = bpf_ntohl(n->packet.tcp->seq);
 	__u32 next = sequence + sequence_size(&n->packet);
+	int is_answer = (n->packet.flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK);
 
-	if ((n->packet.flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK))
+	if (is_answer)
 		news |= LB4_FLOW_ANSWERED;
-	if (n->packet.flags & TCP_FIN)
+	if ((n->packet.flags & TCP_FIN) && (state & LB4_FLOW_ANSWERED) &&
+	    is_near(sequence, expected))
 		news |= LB4_FLOW_SERVER_FIN;
 	if (n->packet.flags & TCP_RST) {
-		if (!(state & LB4_FLOW_ANSWERED) || sequence - f->server_next < RESET_WINDOW)
-			news |= LB4_FLOW_SERVER_RST;
+		news |= state & LB4_FLOW_ANSWERED
+				? reset_news(sequence, expected, LB4_FLOW_SERVER_RST)
+				: LB4_FLOW_SERVER_RST;
 	} else {
-		if (!(state & LB4_FLOW_ANSWERED) || (__s32)(next - f->server_next) > 0)
-			f->server_next = next;
+		if (is_answer || (__s32)(next - expected) > 0)
+			WRITE_ONCE(f->server_next, next);
 		if (n->packet.flags & TCP_ACK)
-			f->client_next = bpf_ntohl(n->packet.tcp->ack_seq);
+			WRITE_ONCE(f->client_next, bpf_ntohl(n->packet.tcp->ack_seq));
 	}
 	WRITE_ONCE(f->last, n->now);
 	flow_learn(n, f, news);
 }
 
-lb4_inline enum lb4_verdict from_server(struct nat *n)
+/* The flow that an answer belongs to, as it is at one moment; nothing of it is read later. */
+lb4_inline int flow_see(struct nat *n)
 {
 	__u64 tag = tag_of(&n->packet.tuple);
-	__u32 index;
+	__u32 vip, interface;
 
 	n->flow = flow_place(n->control, tag);
 	if (!n->flow || READ_ONCE(n->flow->tag) != tag)
-		return LB4_VERDICT_NOT_OURS;
-	index = n->flow->vip;
-	n->vip = bpf_map_lookup_elem(&vips, &index);
-	index = n->flow->interface;
-	n->out = bpf_map_lookup_elem(&interfaces, &index);
+		return 0;
+	copy_ip(n->seen.client, n->flow->client);
+	__builtin_memcpy(n->seen.client_mac, n->flow->client_mac, sizeof(n->seen.client_mac));
+	n->seen.client_port = n->flow->client_port;
+	n->seen.state = READ_ONCE(n->flow->state);
+	n->seen.server_next = READ_ONCE(n->flow->server_next);
 	n->backend_index = n->flow->backend;
+	vip = n->flow->vip;
+	n->vip = bpf_map_lookup_elem(&vips, &vip);
+	interface = n->flow->interface;
+	n->out = bpf_map_lookup_elem(&interfaces, &interface);
+	return READ_ONCE(n->flow->tag) == tag;
+}
+
+lb4_inline enum lb4_verdict from_server(struct nat *n)
+{
+	if (!flow_see(n))
+		return LB4_VERDICT_NOT_OURS;
 	if (!n->vip || !n->out)
 		return LB4_VERDICT_PASS_NO_FLOW;
 	flow_heard_server(n, n->flow);
 	return LB4_VERDICT_FORWARDED;
+}
+
+lb4_inline int is_answer_port(const struct lb4_control *c, __be16 port)
+{
+	return (__u16)(bpf_ntohs(port) - c->answer_low) < c->answer_count;
+}
+
+/*
+ * A fragment, or a packet with options, whose ports are known. If it is of a flow it must not come to
+ * the stack, which knows no such connection and would reset it.
+ */
+lb4_inline int is_odd_of_flow(struct nat *n, __u32 vip)
+{
+	__u64 tag = tag_of(&n->packet.tuple);
+	struct lb4_line *line;
+
+	if (vip == LB4_VIP_NONE)
+		return is_answer_port(n->control, n->packet.tuple.destination_port) && flow_see(n);
+	line = line_of(n->control, tag);
+	return line && way_find(line, tag);
+}
+
+lb4_inline enum lb4_verdict odd(struct nat *n)
+{
+	struct lb4_control *c = n->control;
+	__u32 vip;
+
+	if (n->packet.has_ports) {
+		vip = vip_find(c, n->packet.tuple.destination, n->packet.tuple.destination_port);
+		if (is_odd_of_flow(n, vip))
+			return LB4_VERDICT_DROP_ODD;
+	}
+	vip = vip_find(c, n->packet.tuple.destination, 0);
+	return vip == LB4_VIP_NONE ? LB4_VERDICT_NOT_OURS : LB4_VERDICT_PASS_ODD;
 }
 
 /* Whom the packet is for, and what is to become of it. */
@@ -493,16 +614,16 @@ lb4_inline enum lb4_verdict nat_decide(struct nat *n, enum parsed parsed)
 {
 	struct lb4_control *c = n->control;
 	enum lb4_verdict verdict;
-	__u16 port;
 	__u32 vip;
 
 	if (parsed == PARSED_OTHER)
 		return LB4_VERDICT_NOT_OURS;
-	if (parsed != PARSED) {
-		if (vip_find(c, n->packet.tuple.destination, 0) == LB4_VIP_NONE)
-			return LB4_VERDICT_NOT_OURS;
-		return parsed == PARSED_ODD ? LB4_VERDICT_PASS_ODD : LB4_VERDICT_DROP_MALFORMED;
-	}
+	if (parsed == PARSED_ODD)
+		return odd(n);
+	if (parsed == PARSED_MALFORMED)
+		return vip_find(c, n->packet.tuple.destination, 0) == LB4_VIP_NONE
+			       ? LB4_VERDICT_NOT_OURS
+			       : LB4_VERDICT_DROP_MALFORMED;
 	vip = vip_find(c, n->packet.tuple.destination, n->packet.tuple.destination_port);
 	if (vip != LB4_VIP_NONE) {
 		n->vip = bpf_map_lookup_elem(&vips, &vip);
@@ -512,8 +633,7 @@ lb4_inline enum lb4_verdict nat_decide(struct nat *n, enum parsed parsed)
 			return LB4_VERDICT_DROP_SOURCE;
 		verdict = from_client(n, vip);
 	} else {
-		port = bpf_ntohs(n->packet.tuple.destination_port) - c->answer_low;
-		if (port >= c->answer_count)
+		if (!is_answer_port(c, n->packet.tuple.destination_port))
 			return LB4_VERDICT_NOT_OURS;
 		verdict = from_server(n);
 	}

@@ -22,6 +22,8 @@
 #define AF_INET6 10
 
 #define IPV4_FRAGMENT 0x3fff /* offset, and more to follow */
+#define IPV4_OFFSET   0x1fff
+#define IPV6_OFFSET   0xfff8
 
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02
@@ -35,9 +37,10 @@ struct packet {
 	struct lb4_tuple tuple;
 	__u32 size; /* of the IP packet */
 	__u8 is_ipv4;
-	__u8 header; /* of IP */
-	__u8 hops;   /* left */
-	__u8 flags;  /* of TCP */
+	__u8 has_ports; /* of an odd one: that they are in the tuple */
+	__u8 header;	/* of IP */
+	__u8 hops;	/* left */
+	__u8 flags;	/* of TCP */
 };
 
 /* Made anew where it is needed: the verifier does not know that a pointer that was kept is not
@@ -55,7 +58,7 @@ lb4_inline struct ipv6hdr *ipv6_of(const struct packet *p)
 enum parsed {
 	PARSED,
 	PARSED_OTHER,	  /* no IP at all */
-	PARSED_ODD,	  /* tuple.destination is set, and nothing else */
+	PARSED_ODD,	  /* the tuple's addresses are set, and if has_ports its ports */
 	PARSED_MALFORMED, /* the same */
 };
 
@@ -86,6 +89,35 @@ lb4_inline int ip_equal(const __u8 a[16], const __u8 b[16])
 	return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3])) == 0;
 }
 
+/* The first bytes of a TCP header. */
+lb4_inline void parse_odd_ports(struct packet *p, void *tcp)
+{
+	const __be16 *ports = tcp;
+
+	if ((void *)(ports + 2) > p->end)
+		return;
+	p->tuple.source_port = ports[0];
+	p->tuple.destination_port = ports[1];
+	p->tuple.protocol = IPPROTO_TCP;
+	p->has_ports = 1;
+}
+
+/* RFC 8200, §4.5. */
+struct ipv6_fragment {
+	__u8 next_header, reserved;
+	__be16 offset; /* and flags */
+	__be32 id;
+};
+
+/* The first of several has the ports, where TCP follows at once. */
+lb4_inline void parse_odd_fragment(struct packet *p, struct ipv6_fragment *fragment)
+{
+	if ((void *)(fragment + 1) > p->end)
+		return;
+	if (fragment->next_header == IPPROTO_TCP && !(fragment->offset & bpf_htons(IPV6_OFFSET)))
+		parse_odd_ports(p, fragment + 1);
+}
+
 lb4_inline enum parsed parse_ipv4(struct packet *p, struct iphdr *ip)
 {
 	set_ipv4(p->tuple.destination, ip->daddr);
@@ -93,8 +125,11 @@ lb4_inline enum parsed parse_ipv4(struct packet *p, struct iphdr *ip)
 	if (ip->version != 4 || ip->ihl < 5)
 		return PARSED_MALFORMED;
 	if (ip->ihl != 5 || ip->protocol != IPPROTO_TCP ||
-	    (ip->frag_off & bpf_htons(IPV4_FRAGMENT)))
+	    (ip->frag_off & bpf_htons(IPV4_FRAGMENT))) {
+		if (ip->protocol == IPPROTO_TCP && !(ip->frag_off & bpf_htons(IPV4_OFFSET)))
+			parse_odd_ports(p, (void *)ip + 4 * ip->ihl);
 		return PARSED_ODD;
+	}
 	p->is_ipv4 = 1;
 	p->hops = ip->ttl;
 	p->size = bpf_ntohs(ip->tot_len);
@@ -108,6 +143,8 @@ lb4_inline enum parsed parse_ipv6(struct packet *p, struct ipv6hdr *ip)
 	copy_ip(p->tuple.source, (const __u8 *)&ip->saddr);
 	if (ip->version != 6)
 		return PARSED_MALFORMED;
+	if (ip->nexthdr == IPPROTO_FRAGMENT)
+		parse_odd_fragment(p, (void *)(ip + 1));
 	if (ip->nexthdr != IPPROTO_TCP)
 		return PARSED_ODD;
 	p->is_ipv4 = 0;
@@ -164,8 +201,10 @@ lb4_inline enum parsed parse(struct packet *p, void *data, void *end, __u32 room
 		return parsed;
 	if (p->size == 0 && bundle)
 		p->size = room;
-	if (p->size > room || p->size < p->header + sizeof(*tcp) || (void *)(tcp + 1) > end)
+	if (p->size > room || p->size < p->header + sizeof(*tcp))
 		return PARSED_MALFORMED;
+	if ((void *)(tcp + 1) > end)
+		return PARSED_ODD; /* it is there, and cannot be read */
 	parsed = parse_tcp(p, tcp);
 	if (parsed == PARSED && p->size < p->header + 4u * tcp->doff)
 		return PARSED_MALFORMED;

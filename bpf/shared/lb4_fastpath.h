@@ -107,6 +107,9 @@ struct lb4_interface {
 	X(PASS_NO_WAY, "no-way", "no route to the backend: to the stack")                          \
 	X(PASS_NO_PORT, "no-port", "no free port towards the backend: to the stack")               \
 	X(PASS_FULL, "full", "no room in the flow table: to the stack")                            \
+	X(PASS_SPLICED, "spliced", "of a connection that is spliced: to the stack")                \
+	X(DROP_TWIN, "twin", "a SYN that another CPU is dealing with: dropped")                    \
+	X(DROP_ODD, "odd-flow", "of a flow, but a fragment or with options: dropped")              \
 	X(DROP_MALFORMED, "malformed", "lengths that contradict each other: dropped")              \
 	X(DROP_SOURCE, "bad-source", "an impossible source address: dropped")                      \
 	X(DROP_TTL, "ttl", "hop limit used up: dropped")                                           \
@@ -160,6 +163,10 @@ _Static_assert(sizeof(struct lb4_flow) == 64, "struct lb4_flow is part of the AB
 #define LB4_FLOW_SERVER_FIN  0x08u
 #define LB4_FLOW_CLIENT_RST  0x10u
 #define LB4_FLOW_SERVER_RST  0x20u
+#define LB4_FLOW_DOUBT	     0x40u /* a RST that the other side may not believe, and silence since */
+
+/* Of a way alone: its flow is still being made. */
+#define LB4_WAY_PENDING 0x8000u
 
 /* Whether a flow of that state is over, and only late packets are expected. */
 static inline int lb4_flow_is_over(__u32 state)
@@ -178,7 +185,7 @@ struct lb4_way {
 	__u16 backend;
 	__be16 port;
 	__u16 last;  /* the low bits of a tick */
-	__u16 state; /* LB4_FLOW_ESTABLISHED or not */
+	__u16 state; /* LB4_FLOW_ESTABLISHED, LB4_WAY_PENDING */
 };
 
 #define LB4_WAYS 4

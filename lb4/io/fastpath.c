@@ -3,6 +3,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/membarrier.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -339,14 +340,16 @@ int fastpath_open(const struct fastpath_sizes *sizes, const struct pins *pins,
 	f->pins = pins;
 	libbpf_set_print(no_messages);
 	r = load(f, sizes, true, ret_adopted);
-	/* Either is lacking: the kernel's function, or CAP_PERFMON, which it takes to read what it
-	 * returns. */
-	if (r < 0 && r != -ENOMEM) {
+	/* The kernel's function may be lacking. */
+	if (r < 0 && r != -ENOMEM && r != -EPERM) {
 		unload(f);
 		r = load(f, sizes, false, ret_adopted);
 	}
 	if (r < 0) {
 		fastpath_close(f);
+		/* The verifier's answer to who may not do what the program does. */
+		if (r == -EACCES)
+			r = -EPERM;
 		return r == -EPERM || r == -ENOMEM ? r : -EOPNOTSUPP;
 	}
 	*ret = f;
@@ -510,6 +513,21 @@ int fastpath_attach(struct fastpath *f, const char *interface, enum fastpath_hoo
 	f->attachments[f->n_attachments++] = a;
 	*ret_index = description.index;
 	return 0;
+}
+
+void fastpath_refresh(struct fastpath *f)
+{
+	for (size_t i = 0; i < f->n_attachments; i++) {
+		uint32_t index = (uint32_t)f->attachments[i].index;
+		struct lb4_interface *place = interface_place(f, index), now;
+		char name[IF_NAMESIZE];
+
+		if (!place || !if_indextoname(index, name) || describe(name, &now) < 0 ||
+		    now.index != index)
+			continue;
+		if (memcmp(place, &now, sizeof(now)) != 0)
+			*place = now;
+	}
 }
 
 static bool has_attached(const struct fastpath *f, uint32_t index)

@@ -56,6 +56,9 @@ const char *fastpath_hook_name(enum fastpath_hook hook);
 int fastpath_attach(struct fastpath *f, const char *interface, enum fastpath_hook *ret,
 		    uint32_t *ret_index);
 
+/* Interfaces may have another MAC address or MTU meanwhile. */
+void fastpath_refresh(struct fastpath *f);
+
 /*
  * That was the last of them: interfaces that the last process was attached to, and that are not
  * among them, are let go.

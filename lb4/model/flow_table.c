@@ -9,6 +9,9 @@
  * its FIN for a while. */
 #define CLOSED_TICKS 15
 
+/* A RST that the other side may not have believed, and nothing since. */
+#define DOUBTFUL_TICKS 600
+
 /* A client repeats its SYN after 1, 3, 7 and 15 seconds. */
 #define ABANDONED_TICKS 32
 
@@ -39,6 +42,8 @@ enum flow_fate flow_judge(const struct lb4_flow *f, const struct flow_limits *li
 		return is_past(CLOSED_TICKS, f->last, now) ? FLOW_CLOSED : FLOW_LIVES;
 	if (!(f->state & LB4_FLOW_ESTABLISHED))
 		return is_past(ABANDONED_TICKS, f->last, now) ? FLOW_ABANDONED : FLOW_LIVES;
+	if ((f->state & LB4_FLOW_DOUBT) && is_past(DOUBTFUL_TICKS, f->last, now))
+		return FLOW_IDLE;
 	if (is_past(limits->lifetime, f->born, now))
 		return FLOW_OLD;
 	if ((f->state & fins) && is_past(limits->half_closed, f->last, now))

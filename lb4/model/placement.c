@@ -16,6 +16,7 @@ struct backend_place {
 	struct service *service;
 	struct service_settings settings; /* counted */
 	bool current;			  /* new flows may come to it */
+	bool walked;			  /* the walk began after they no longer could */
 	uint32_t flows;			  /* as the walk has counted so far */
 	/* As last told. */
 	uint64_t begun, bytes_in, bytes_out;
@@ -26,6 +27,7 @@ struct vip_place {
 	bool used;
 	bool listed;  /* the table that programs look into leads to it */
 	bool current; /* still a listen address of a service that is forwarded */
+	bool walked;  /* as of a backend */
 	uint32_t flows;
 };
 
@@ -439,10 +441,14 @@ static bool place(struct placement *p, const struct placed_service *s)
 
 static void retire_all(struct placement *p)
 {
-	for (uint32_t i = 0; i < p->maps->n_backends; i++)
+	for (uint32_t i = 0; i < p->maps->n_backends; i++) {
+		p->backends[i].walked &= !p->backends[i].current;
 		p->backends[i].current = false;
-	for (uint32_t i = 0; i < LB4_VIPS_MAX; i++)
+	}
+	for (uint32_t i = 0; i < LB4_VIPS_MAX; i++) {
+		p->vips[i].walked &= !p->vips[i].current;
 		p->vips[i].current = false;
+	}
 	for (uint32_t i = 0; i < LB4_SERVICES_MAX; i++)
 		p->services[i].current = false;
 }
@@ -491,8 +497,10 @@ size_t placement_update(struct placement *p, const struct placed_service *servic
 {
 	size_t n_failed = place_all(p, services, n, synchronize);
 
-	if (close_retired(p, synchronize) && n_failed > 0)
+	if (close_retired(p, synchronize) && n_failed > 0) {
 		n_failed = place_all(p, services, n, synchronize);
+		close_retired(p, synchronize);
+	}
 	return n_failed;
 }
 
@@ -523,10 +531,14 @@ const struct service_settings *placement_settings(const struct placement *p,
 
 void placement_begin_count(struct placement *p)
 {
-	for (uint32_t i = 0; i < p->maps->n_backends; i++)
+	for (uint32_t i = 0; i < p->maps->n_backends; i++) {
 		p->backends[i].flows = 0;
-	for (uint32_t i = 0; i < LB4_VIPS_MAX; i++)
+		p->backends[i].walked = !p->backends[i].current;
+	}
+	for (uint32_t i = 0; i < LB4_VIPS_MAX; i++) {
 		p->vips[i].flows = 0;
+		p->vips[i].walked = !p->vips[i].current;
+	}
 }
 
 void placement_count(struct placement *p, const struct lb4_flow *f)
@@ -543,15 +555,16 @@ void placement_end_count(struct placement *p)
 	for (uint32_t i = 0; i < p->maps->n_backends; i++) {
 		struct backend_place *b = &p->backends[i];
 
-		if (b->orphan && b->flows == 0)
-			b->orphan = false;
-		else if (b->backend && !b->current && b->flows == 0 && b->active == 0)
+		if (b->current || !b->walked || b->flows || b->active)
+			continue;
+		b->orphan = false;
+		if (b->backend)
 			free_backend(b);
 	}
 	for (uint32_t i = 0; i < LB4_VIPS_MAX; i++) {
 		struct vip_place *v = &p->vips[i];
 
-		if (!v->used || v->current || v->flows)
+		if (!v->used || v->current || !v->walked || v->flows)
 			continue;
 		v->used = false;
 		p->vips_changed = true; /* written with the next update */

@@ -71,7 +71,7 @@ static const char *why(int error)
 {
 	switch (-error) {
 	case EPERM:
-		return "it takes CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW";
+		return "it takes CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN and CAP_NET_RAW";
 	case EOPNOTSUPP:
 		return "the kernel cannot load the programs";
 	case ENODEV:
@@ -192,7 +192,6 @@ static int load(struct forwarding *f, const struct config *config, const char *c
 		return -ENOMEM;
 	control = f->maps->control;
 	control->owner = owner_of(config_path);
-	lb4_hash_key_init(&control->choice, config->seed);
 	set_ports(control, config, adopted);
 	if (adopted)
 		log_info("the fast path of an earlier start is taken over, with its flows");
@@ -384,6 +383,16 @@ static void tell_homeless(struct forwarding *f, size_t n)
 	f->n_homeless = n;
 }
 
+/* A reload may have changed the seed. New flows of that moment may go to somebody else. */
+static void set_choice(struct forwarding *f, uint64_t seed)
+{
+	struct lb4_hash_key key;
+
+	lb4_hash_key_init(&key, seed);
+	if (memcmp(&key, &f->maps->control->choice, sizeof(key)) != 0)
+		f->maps->control->choice = key;
+}
+
 void forwarding_publish(struct daemon *d)
 {
 	struct forwarding *f = d->forwarding;
@@ -394,6 +403,7 @@ void forwarding_publish(struct daemon *d)
 		return;
 	if (f->routes_next <= d->now) {
 		f->n_ways = 0; /* asked for again */
+		fastpath_refresh(f->fastpath);
 		f->routes_next = nsec_add(d->now, ROUTES_INTERVAL);
 	}
 	placed = place_services(d, &n);
@@ -401,6 +411,7 @@ void forwarding_publish(struct daemon *d)
 		log_error("the fast path could not be told: out of memory; trying on");
 		return;
 	}
+	set_choice(f, d->config->seed);
 	f->maps->control->accepts = f->accepts && !d->stopping;
 	tell_homeless(f, placement_update(f->placement, placed, n, fastpath_synchronize));
 	remember_ways(f, placed, n);
@@ -514,7 +525,8 @@ static bool leave(void *context, const struct lb4_flow *flow)
 {
 	struct forwarding *f = context;
 
-	if (f->leaving && placement_backend(f->placement, flow) != f->leaving)
+	if (lb4_flow_is_over(flow->state) ||
+	    (f->leaving && placement_backend(f->placement, flow) != f->leaving))
 		return true;
 	placement_tell_end(f->placement, flow, f->reason);
 	send_resets(f, flow);
@@ -525,6 +537,7 @@ static void leave_all(struct forwarding *f, const struct backend *b, enum end_re
 {
 	f->leaving = b;
 	f->reason = reason;
+	fastpath_synchronize(); /* no program is about to begin another one */
 	flow_table_walk(&f->table, 0, f->table.n_flows, leave, f);
 	placement_tell_counters(f->placement);
 }
@@ -574,7 +587,7 @@ void forwarding_on_time(struct daemon *d)
 		return;
 	if (f->routes_next <= d->now)
 		forwarding_publish(d);
-	f->now = d->now;
+	f->now = clock_now(); /* not that of the round, which may have taken long */
 	if (f->walk_next <= d->now) {
 		walk_on(f);
 		f->walk_next = nsec_add(d->now, WALK_INTERVAL);

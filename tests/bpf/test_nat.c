@@ -155,6 +155,133 @@ static void resets(void **state)
 	assert_int_equal(nat_world_client(w, CLIENT_PORT + 1, SYN, &s), REDIRECTED);
 }
 
+static struct segment of_client(uint8_t flags, uint32_t sequence, uint32_t acknowledged)
+{
+	return (struct segment){.from = CLIENT4,
+				.to = VIP4,
+				.from_port = CLIENT_PORT,
+				.to_port = VIP_PORT,
+				.hops = 64,
+				.flags = flags,
+				.sequence = sequence,
+				.acknowledged = acknowledged};
+}
+
+static void put(struct nat_world *w, const struct segment *s, enum outcome outcome)
+{
+	struct frame f;
+
+	frame_make(&f, s);
+	assert_int_equal(nat_world_put(w, &f), outcome);
+}
+
+/* Whoever does not know the numbers neither establishes a flow nor brings it to its end. */
+static void blind(void **state)
+{
+	struct nat_world *w = *state;
+	struct lb4_flow *f;
+	struct segment s;
+	uint16_t port;
+
+	nat_world_client(w, CLIENT_PORT, SYN, &s);
+	port = s.from_port;
+	f = nat_world_flow(w, CLIENT_PORT);
+	nat_world_server(w, port, SYN | ACK, &s);
+	s = of_client(ACK, 1001, 0x12345678);
+	put(w, &s, REDIRECTED);
+	s.acknowledged = 5002; /* of a byte that was never sent */
+	put(w, &s, REDIRECTED);
+	assert_int_equal(f->state, LB4_FLOW_ANSWERED);
+	s.acknowledged = 5001;
+	put(w, &s, REDIRECTED);
+	assert_true(f->state & LB4_FLOW_ESTABLISHED);
+
+	s = of_client(FIN | ACK, 0x70000000, 5001);
+	put(w, &s, REDIRECTED);
+	s = of_client(RST, 0x70000000, 0);
+	put(w, &s, REDIRECTED);
+	assert_int_equal(f->state, LB4_FLOW_ANSWERED | LB4_FLOW_ESTABLISHED);
+	/* Near, but not what the backend would believe: a doubt, until somebody goes on. */
+	s = of_client(RST, 1001 + 5000, 0);
+	put(w, &s, REDIRECTED);
+	assert_true(f->state & LB4_FLOW_DOUBT);
+	assert_false(f->state & LB4_FLOW_CLIENT_RST);
+	assert_int_equal(nat_world_server(w, port, ACK, &s), REDIRECTED);
+	assert_false(f->state & LB4_FLOW_DOUBT);
+	s = of_client(RST, 1001, 0);
+	put(w, &s, REDIRECTED);
+	assert_true(f->state & LB4_FLOW_CLIENT_RST);
+}
+
+/* The stack would reset a connection that it does not know. */
+static void odd_packets_of_flows(void **state)
+{
+	struct nat_world *w = *state;
+	struct segment s, out;
+	struct frame f;
+	uint16_t port;
+
+	s = of_client(ACK, 1001, 5001);
+	s.n_payload = 40;
+	frame_make(&f, &s);
+	f.data[14 + 6] = 0x20;
+	assert_int_equal(nat_world_put(w, &f), PASSED);
+	port = nat_world_connect(w, CLIENT_PORT);
+	assert_int_equal(nat_world_put(w, &f), DROPPED);
+	assert_int_equal(nat_world_client(w, CLIENT_PORT, ACK, &out), REDIRECTED);
+	/* With options: the ports are four bytes further on. */
+	frame_make(&f, &s);
+	f.data[14] = 0x46;
+	memmove(f.data + 14 + 24, f.data + 14 + 20, 60);
+	assert_int_equal(nat_world_put(w, &f), DROPPED);
+	/* The backend's. */
+	s = (struct segment){.from = "10.0.0.10",
+			     .to = OURS4,
+			     .from_port = BACKEND_PORT,
+			     .to_port = port,
+			     .flags = ACK,
+			     .hops = 64,
+			     .n_payload = 40};
+	frame_make(&f, &s);
+	f.data[14 + 6] = 0x20;
+	assert_int_equal(nat_world_put(w, &f), DROPPED);
+	assert_int_equal(nat_world_verdicts(w, LB4_VERDICT_DROP_ODD), 3);
+	/* A later fragment has no ports. */
+	f.data[14 + 6] = 0;
+	f.data[14 + 7] = 5;
+	assert_int_equal(nat_world_put(w, &f), PASSED);
+
+	use_family(w, true);
+	nat_world_connect(w, CLIENT_PORT + 1);
+	s = of_client(ACK, 1001, 5001);
+	strcpy(s.from, CLIENT6);
+	strcpy(s.to, VIP6);
+	s.from_port++;
+	s.n_payload = 40;
+	frame_make(&f, &s);
+	memmove(f.data + 14 + 40 + 8, f.data + 14 + 40, 60);
+	memcpy(f.data + 14 + 40, (const uint8_t[]){6, 0, 0, 1, 0, 0, 0, 9}, 8);
+	f.data[14 + 6] = 44;
+	assert_int_equal(nat_world_put(w, &f), DROPPED);
+	f.data[14 + 40 + 2] = 1;
+	assert_int_equal(nat_world_put(w, &f), PASSED);
+}
+
+/* A flow that another CPU is still making. */
+static void pending(void **state)
+{
+	struct nat_world *w = *state;
+	struct segment s;
+
+	nat_world_client(w, CLIENT_PORT, SYN, &s);
+	for (uint32_t i = 0; i < w->maps->n_lines; i++)
+		for (size_t j = 0; j < LB4_WAYS; j++)
+			w->maps->lines[i].way[j].state = LB4_WAY_PENDING;
+	assert_int_equal(nat_world_client(w, CLIENT_PORT, SYN, &s), DROPPED);
+	assert_int_equal(nat_world_verdicts(w, LB4_VERDICT_DROP_TWIN), 1);
+	assert_int_equal(nat_world_client(w, CLIENT_PORT, ACK, &s), PASSED);
+}
+
 /* What belongs to no flow goes to the stack, which may know it. */
 static void strangers(void **state)
 {
@@ -700,6 +827,9 @@ int main(void)
 		CASE(many_flows),
 		CASE(syn_again),
 		CASE(resets),
+		CASE(blind),
+		CASE(odd_packets_of_flows),
+		CASE(pending),
 		CASE(strangers),
 		CASE(new_flows_are_refused),
 		cmocka_unit_test_setup_teardown(truncated, setup_without_backend,

@@ -22,7 +22,7 @@ lab_up 3
 backend_start b1 b2 b3
 spawn_in b1 iperf3 -s >"$DIR/iperf3-server.txt" 2>&1 &
 PIDS+=($!)
-config "interfaces: [to-client, to-b1, to-b2, to-b3, nowhere]"
+config "interfaces: [nowhere, to-client, to-b1, to-b2, to-b3]"
 service hammer "$VIP" hammer "b1 b2 b3"
 service hammer6 "[$VIP6]" hammer "b1@6 b2@6 b3@6"
 service echo "$VIP" echo "b1 b2 b3" "$CHECK"
@@ -90,6 +90,41 @@ lab short --to "$VIP:${PORT[id]}" --rate 300 --duration 500ms >"$DIR/short.json"
 check_equal "and with it on none" "$(workers_saw id)" 150
 finished "$STREAM" || fail "a stream broke: $(cat "$DIR/stream.json" "$DIR/stream.json.err")"
 ok "60 flows lived through drain, weight, removal, reloads, and the fast path off and on"
+
+# A connection that is spliced stays so, whatever SYN claims to be its client's.
+lbctl fastpath off >/dev/null
+client python3 - "$VIP" "${PORT[echo]}" "$LBCTL" "$DIR/lb4.sock" >"$DIR/syn.txt" 2>&1 <<-'P' || fail "$(cat "$DIR/syn.txt")"
+	import socket, struct, subprocess, sys
+	vip, port, lbctl, control = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
+
+	def checksum(b):
+	    s = sum(struct.unpack("!%dH" % (len(b) // 2), b))
+	    s = (s >> 16) + (s & 0xffff)
+	    return ~(s + (s >> 16)) & 0xffff
+
+	def echo(s, data):
+	    s.sendall(data)
+	    got = b""
+	    while not got.endswith(data):
+	        more = s.recv(100)
+	        assert more, "the connection has ended"
+	        got += more
+
+	s = socket.create_connection((vip, port), 5)
+	echo(s, b"before")
+	subprocess.run([lbctl, "--socket", control, "fastpath", "on"], check=True)
+	ours = s.getsockname()
+	addresses = socket.inet_aton(ours[0]) + socket.inet_aton(vip)
+	tcp = [ours[1], port, 0x31313131, 0, 5 << 12 | 2, 1000, 0, 0]
+	tcp[6] = checksum(addresses + struct.pack("!HH", 6, 20) + struct.pack("!HHIIHHHH", *tcp))
+	ip = struct.pack("!BBHHHBBH", 0x45, 0, 40, 0, 0, 64, 6, 0) + addresses
+	raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+	raw.sendto(ip + struct.pack("!HHIIHHHH", *tcp), (vip, 0))
+	for i in range(5):
+	    echo(s, b"after %d" % i)
+P
+check_number "SYNs of connections that are spliced" "$(fast .packets.spliced)" '>=' 1
+ok "such a connection lives on"
 
 # How flows end that lb4 ends.
 spawn_lab cut.txt talk --within 20s "$VIP:1001" send=hi name recv=hi end &

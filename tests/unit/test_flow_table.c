@@ -110,6 +110,12 @@ static void fates(void **state)
 		 FLOW_CLOSED, FLOW_CLOSED},
 		{LB4_FLOW_ESTABLISHED | LB4_FLOW_CLIENT_RST, 16, 16, FLOW_CLOSED, FLOW_CLOSED},
 		{LB4_FLOW_SERVER_RST, 16, 16, FLOW_CLOSED, FLOW_CLOSED},
+		{LB4_FLOW_ESTABLISHED | LB4_FLOW_DOUBT, 600, 600, FLOW_LIVES, FLOW_LIVES},
+		{LB4_FLOW_ESTABLISHED | LB4_FLOW_DOUBT, 601, 601, FLOW_IDLE, FLOW_IDLE},
+		/* A program's clock is a little ahead of main's. */
+		{LB4_FLOW_ESTABLISHED, -1u, -1u, FLOW_LIVES, FLOW_LIVES},
+		{0, -1u, -1u, FLOW_LIVES, FLOW_LIVES},
+		{LB4_FLOW_SERVER_RST, -2u, -2u, FLOW_LIVES, FLOW_LIVES},
 	};
 
 	(void)state;
@@ -155,6 +161,29 @@ static void walks(void **state)
 	assert_int_equal(w->counters[2].ended, 3);
 }
 
+/* While main judged it, something happened to it: it stays, for the next time. */
+static bool visit_and_change(void *context, const struct lb4_flow *f)
+{
+	struct world *w = context;
+
+	w->flows[1].state |= LB4_FLOW_ESTABLISHED;
+	return visit(context, f);
+}
+
+static void changed_meanwhile(void **state)
+{
+	struct world *w = *state;
+	struct lb4_way *way;
+	struct lb4_flow *f = begin(w, 1, 7, &way);
+
+	flow_table_walk(&w->table, 0, N_FLOWS, visit_and_change, w);
+	assert_int_equal(f->tag, 1001);
+	assert_int_not_equal(way->tag, LB4_TAG_FREE);
+	assert_int_equal(w->counters[2].ended, 0);
+	flow_table_walk(&w->table, 0, N_FLOWS, visit_and_change, w);
+	assert_int_equal(f->tag, LB4_TAG_FREE);
+}
+
 /* The client's side may have been heard last. */
 static void the_later_of_both(void **state)
 {
@@ -196,6 +225,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(fates),
 		CASE(walks),
+		CASE(changed_meanwhile),
 		CASE(the_later_of_both),
 		CASE(another_flows_way),
 	};

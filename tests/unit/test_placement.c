@@ -334,6 +334,71 @@ static void places_of_vips(void **state)
 	assert_int_equal(service_of(w, "192.0.2.1:443")->accepts, 1);
 }
 
+/* A flow that begins behind the walk, while the address is still there, is not overlooked. */
+static void retired_during_a_walk(void **state)
+{
+	struct world *w = *state;
+	uint32_t gone;
+
+	assert_int_equal(update(w), 0);
+	gone = find_vip(w, "192.0.2.1:443");
+	placement_begin_count(w->placement);
+	w->placed.n_listen = 1;
+	assert_int_equal(update(w), 0);
+	placement_end_count(w->placement);
+	assert_int_equal(update(w), 0);
+	assert_int_equal(find_vip(w, "192.0.2.1:443"), gone);
+	walk(w, 0, 0, 0);
+	assert_int_equal(update(w), 0);
+	assert_int_equal(find_vip(w, "192.0.2.1:443"), LB4_VIP_NONE);
+}
+
+/* Another process has left flows; backends and addresses find theirs, whatever the order now. */
+static void adoption(void **state)
+{
+	struct world *w = *state;
+	struct backend *first = w->backends[0];
+	uint16_t places[N_MEMBERS];
+	const struct lb4_service *s;
+	uint32_t vip, ring;
+
+	assert_int_equal(update(w), 0);
+	for (size_t i = 0; i < N_MEMBERS; i++)
+		places[i] = place_of(w, i);
+	vip = find_vip(w, "192.0.2.1:443");
+	ring = service_of(w, "192.0.2.1:80")->ring;
+	w->maps.backend_counters[places[2]].flows = 5;
+	placement_free(w->placement);
+	w->placement = placement_new(&w->maps, true);
+	assert_non_null(w->placement);
+	w->backends[0] = w->backends[2];
+	w->backends[2] = first;
+	assert_int_equal(update(w), 0);
+	for (size_t i = 0; i < N_MEMBERS; i++)
+		assert_int_equal(place_of(w, i), places[N_MEMBERS - 1 - i]);
+	assert_int_equal(find_vip(w, "192.0.2.1:443"), vip);
+	s = service_of(w, "192.0.2.1:80");
+	assert_int_not_equal(s->ring, ring);
+	expect_ring(w, s);
+	placement_tell_counters(w->placement);
+	assert_int_equal(placement_flows(w->placement), 5);
+	/* What nobody has taken over is free when its flows have ended, and not before. */
+	w->view.n_backends = 2;
+	placement_free(w->placement);
+	w->placement = placement_new(&w->maps, true);
+	w->placed.n_listen = 1;
+	pool_fail(&w->pool, 2, 1);
+	assert_int_equal(pool_update(&w->pool, 1), 1);
+	w->view.table = w->pool.table;
+	assert_int_equal(update(w), 0);
+	assert_int_equal(find_vip(w, "192.0.2.1:443"), vip);
+	assert_int_equal(w->maps.vips[vip].service, LB4_SERVICES_MAX);
+	walk(w, places[0], (uint16_t)vip, 1);
+	walk(w, 0, 0, 0);
+	assert_int_equal(update(w), 0);
+	assert_int_equal(find_vip(w, "192.0.2.1:443"), LB4_VIP_NONE);
+}
+
 static void the_service_goes(void **state)
 {
 	const struct placed_service placed = ((struct world *)*state)->placed;
@@ -424,8 +489,8 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		CASE(a_service),      CASE(places_of_backends), CASE(a_new_way),
-		CASE(places_of_vips), CASE(the_service_goes),	CASE(another_table_size),
-		CASE(counters),
+		CASE(places_of_vips), CASE(the_service_goes),	CASE(retired_during_a_walk),
+		CASE(adoption),	      CASE(another_table_size), CASE(counters),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
