@@ -100,6 +100,7 @@ struct lb4_interface {
  */
 #define LB4_VERDICTS(X)                                                                            \
 	X(FORWARDED, "forwarded", "rewritten and sent on")                                         \
+	X(ICMP, "icmp", "an ICMP error about a packet of a flow: rewritten and sent on")           \
 	X(PASS_ODD, "odd", "IP options, extension headers, fragments, not TCP: to the stack")      \
 	X(PASS_NO_FLOW, "no-flow", "of no flow and no SYN: to the stack")                          \
 	X(PASS_OFF, "off", "a SYN while new flows are not taken: to the stack")                    \

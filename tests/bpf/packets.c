@@ -129,6 +129,43 @@ void frame_make(struct frame *f, const struct segment *s)
 	frame_finish(f);
 }
 
+/* Over the message, and in ICMPv6 the pseudo header too. */
+static uint16_t icmp_sum(const struct frame *f)
+{
+	size_t at = tcp_at(f), size = f->size - at;
+	uint32_t sum = 0;
+
+	if (frame_is_ipv6(f))
+		sum = sum_words(f->data + ETH_HLEN + 8, 32, (uint32_t)size + IPPROTO_ICMPV6);
+	return sum_finish(sum_words(f->data + at, size, sum));
+}
+
+void frame_quote(struct frame *f, const char *from, const struct frame *about, uint16_t mtu)
+{
+	bool ipv6 = frame_is_ipv6(about);
+	size_t quoted = tcp_at(about) - ETH_HLEN + 8;
+	struct segment s = {.hops = 60};
+	uint8_t *p;
+
+	strcpy(s.from, from);
+	inet_ntop(ipv6 ? AF_INET6 : AF_INET, about->data + ETH_HLEN + (ipv6 ? 8 : 12), s.to,
+		  sizeof(s.to));
+	memset(f, 0, sizeof(*f));
+	memcpy(f->data, "\x02\x00\x00\x00\x00\x01\x02\x00\x00\x00\x00\x03", 12);
+	make_ip(f, &s, 8 + quoted);
+	f->size = tcp_at(f) + 8 + quoted;
+	f->data[ETH_HLEN + (ipv6 ? 6 : 9)] = ipv6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
+	p = f->data + tcp_at(f);
+	p[0] = ipv6 ? 2 : 3;
+	p[1] = ipv6 ? 0 : 4;
+	put16(p + 6, mtu);
+	memcpy(p + 8, about->data + ETH_HLEN, quoted);
+	if (!ipv6)
+		put16(f->data + ETH_HLEN + 10,
+		      sum_finish(sum_words(f->data + ETH_HLEN, sizeof(struct iphdr), 0)));
+	put16(p + 2, icmp_sum(f));
+}
+
 static bool wrong(const char *what)
 {
 	fprintf(stderr, "the frame has a wrong %s\n", what);
@@ -182,5 +219,30 @@ bool frame_read(const struct frame *f, struct segment *ret)
 		ret->padding++;
 	if (p + 4 <= end && p[0] == 2)
 		ret->mss = (uint16_t)(p[2] << 8 | p[3]);
+	return true;
+}
+
+bool frame_read_quote(const struct frame *f, struct segment *ret, struct segment *ret_quoted,
+		      uint16_t *ret_mtu)
+{
+	const uint8_t *p = f->data + tcp_at(f), *quoted = p + 8, *tcp;
+	bool ipv6 = frame_is_ipv6(f);
+	int family = ipv6 ? AF_INET6 : AF_INET;
+
+	*ret = *ret_quoted = (struct segment){};
+	if (!read_ip(f, ret))
+		return false;
+	if (icmp_sum(f) != 0)
+		return wrong("ICMP checksum");
+	if (!ipv6 && sum_finish(sum_words(quoted, sizeof(struct iphdr), 0)) != 0)
+		return wrong("checksum of the quoted header");
+	*ret_mtu = (uint16_t)(p[6] << 8 | p[7]);
+	inet_ntop(family, quoted + (ipv6 ? 8 : 12), ret_quoted->from, sizeof(ret_quoted->from));
+	inet_ntop(family, quoted + (ipv6 ? 24 : 16), ret_quoted->to, sizeof(ret_quoted->to));
+	tcp = quoted + (ipv6 ? sizeof(struct ip6_hdr) : sizeof(struct iphdr));
+	ret_quoted->from_port = (uint16_t)(tcp[0] << 8 | tcp[1]);
+	ret_quoted->to_port = (uint16_t)(tcp[2] << 8 | tcp[3]);
+	ret_quoted->sequence =
+		(uint32_t)tcp[4] << 24 | (uint32_t)tcp[5] << 16 | (uint32_t)tcp[6] << 8 | tcp[7];
 	return true;
 }

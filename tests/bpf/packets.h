@@ -39,4 +39,14 @@ bool frame_read(const struct frame *f, struct segment *ret);
 /* Makes the checksums right again, after something was changed. */
 void frame_finish(struct frame *f);
 
+/*
+ * An ICMP error from there, that the packet is too big for `mtu`, to who sent it: with its IP header
+ * and 8 bytes more.
+ */
+void frame_quote(struct frame *f, const char *from, const struct frame *about, uint16_t mtu);
+
+/* Reads one: the addresses and hops of itself, and what it says of the packet. As frame_read(). */
+bool frame_read_quote(const struct frame *f, struct segment *ret, struct segment *ret_quoted,
+		      uint16_t *ret_mtu);
+
 bool frame_is_ipv6(const struct frame *f);

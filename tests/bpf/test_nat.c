@@ -267,6 +267,71 @@ static void odd_packets_of_flows(void **state)
 	assert_int_equal(nat_world_put(w, &f), PASSED);
 }
 
+/* Somebody could not deliver what was sent to the client, or to the backend: its sender hears of it. */
+static void icmp_errors(void **state)
+{
+	struct nat_world *w = *state;
+
+	for (int ipv6 = 0; ipv6 < 2; ipv6++) {
+		const char *router = ipv6 ? "2001:db8:9::1" : "203.0.113.9";
+		uint16_t client = (uint16_t)(CLIENT_PORT + ipv6), port, mtu;
+		struct frame to_client, to_backend, f;
+		struct segment outer, quoted;
+
+		use_family(w, ipv6);
+		port = nat_world_connect(w, client);
+		nat_world_server(w, port, ACK, &outer);
+		to_client = w->out;
+		nat_world_client(w, client, ACK, &outer);
+		to_backend = w->out;
+
+		frame_quote(&f, router, &to_client, 1280);
+		assert_int_equal(nat_world_put(w, &f), REDIRECTED);
+		assert_true(frame_read_quote(&w->out, &outer, &quoted, &mtu));
+		assert_string_equal(outer.from, ipv6 ? OURS6 : OURS4);
+		assert_string_equal(outer.to, ipv6 ? "fd00::10" : "10.0.0.10");
+		assert_int_equal(outer.hops, 59);
+		assert_string_equal(quoted.from, outer.to);
+		assert_string_equal(quoted.to, outer.from);
+		assert_int_equal(quoted.from_port, BACKEND_PORT);
+		assert_int_equal(quoted.to_port, port);
+		assert_int_equal(quoted.sequence, 5001);
+		assert_int_equal(mtu, 1280);
+
+		frame_quote(&f, router, &to_backend, 1400);
+		assert_int_equal(nat_world_put(w, &f), REDIRECTED);
+		assert_true(frame_read_quote(&w->out, &outer, &quoted, &mtu));
+		assert_memory_equal(w->out.data, "\x02\x00\x00\x00\x00\x02\x02\x00\x00\x00\x00\x09",
+				    12);
+		assert_string_equal(outer.from, ipv6 ? VIP6 : VIP4);
+		assert_string_equal(outer.to, ipv6 ? CLIENT6 : CLIENT4);
+		assert_string_equal(quoted.from, outer.to);
+		assert_int_equal(quoted.from_port, client);
+		assert_int_equal(quoted.to_port, VIP_PORT);
+		assert_int_equal(quoted.sequence, 1001);
+		assert_int_equal(mtu, 1400);
+		assert_int_equal(nat_world_verdicts(w, LB4_VERDICT_ICMP), 2 * ipv6 + 2);
+
+		/* Cut short, about another flow, no error, quoting somebody else: the stack's. */
+		for (size_t cut = 1; cut < 30; cut++) {
+			struct frame shorter = f;
+
+			shorter.size -= cut;
+			assert_int_equal(nat_world_put(w, &shorter), PASSED);
+			assert_memory_equal(w->out.data, shorter.data, shorter.size);
+		}
+		f.data[14 + (ipv6 ? 40 : 20)] = ipv6 ? 128 : 8;
+		assert_int_equal(nat_world_put(w, &f), PASSED);
+		frame_quote(&f, router, &to_client, 1280);
+		f.data[14 + (ipv6 ? 40 + 8 + 40 : 20 + 8 + 20) + 3] ^= 1;
+		assert_int_equal(nat_world_put(w, &f), PASSED);
+		frame_quote(&f, router, &to_client, 1280);
+		f.data[14 + (ipv6 ? 39 : 19)] ^= 1;
+		assert_int_equal(nat_world_put(w, &f), PASSED);
+		assert_int_equal(nat_world_verdicts(w, LB4_VERDICT_ICMP), 2 * ipv6 + 2);
+	}
+}
+
 /* A flow that another CPU is still making. */
 static void pending(void **state)
 {
@@ -830,6 +895,7 @@ int main(void)
 		CASE(blind),
 		CASE(odd_packets_of_flows),
 		CASE(pending),
+		CASE(icmp_errors),
 		CASE(strangers),
 		CASE(new_flows_are_refused),
 		cmocka_unit_test_setup_teardown(truncated, setup_without_backend,

@@ -20,9 +20,25 @@ workers_saw() {
 
 lab_up 3
 backend_start b1 b2 b3
+# A client behind a router whose last link is narrower than either end knows.
+ns_add router
+ns_add far
+link_add router 9
+in_ns router sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+ip -n "$(ns router)" link add to-far mtu 1300 type veth peer name lb netns "$(ns far)"
+ip -n "$(ns router)" address add 10.9.0.1/24 dev to-far
+ip -n "$(ns router)" address add fd09::1/64 dev to-far nodad
+ip -n "$(ns router)" link set to-far up
+ip -n "$(ns far)" address add 10.9.0.2/24 dev lb
+ip -n "$(ns far)" address add fd09::2/64 dev lb nodad
+ip -n "$(ns far)" link set lb up
+ip -n "$(ns far)" route add default via 10.9.0.1
+ip -n "$(ns far)" -6 route add default via fd09::1
+ip -n "$(ns lb)" route add 10.9.0.0/24 via 10.4.9.2
+ip -n "$(ns lb)" -6 route add fd09::/64 via fd04:9::2
 spawn_in b1 iperf3 -s >"$DIR/iperf3-server.txt" 2>&1 &
 PIDS+=($!)
-config "interfaces: [nowhere, to-client, to-b1, to-b2, to-b3]"
+config "interfaces: [nowhere, to-client, to-b1, to-b2, to-b3, to-router]"
 service hammer "$VIP" hammer "b1 b2 b3"
 service hammer6 "[$VIP6]" hammer "b1@6 b2@6 b3@6"
 service echo "$VIP" echo "b1 b2 b3" "$CHECK"
@@ -32,11 +48,12 @@ service cut "$VIP:1001" echo "b1 b2" "on_down: reset" "$CHECK"
 service idle "$VIP:1002" echo b1 "idle_timeout: 2s"
 service aged "$VIP:1003" echo b1 "lifetime: 2s"
 service bulk "$VIP" 5201 b1
+service bulk6 "[$VIP6]" 5201 b1@6
 FORWARD=splice service plain "$VIP:1004" echo b1
 start_lb4
 wait_all_up
 check_equal "the fast path is" "$(fast .state)" on
-check_equal "attached" "$(fast '[.interfaces[] | select(.hook) | .name] | join(" ")')" "to-client to-b1 to-b2 to-b3"
+check_equal "attached" "$(fast '[.interfaces[] | select(.hook) | .name] | join(" ")')" "to-client to-b1 to-b2 to-b3 to-router"
 check_matches "lbctl names an interface that there is not" "$(lbctl status)" 'nowhere: there is no such interface'
 
 # Every byte, by the backend that explain names.
@@ -67,6 +84,13 @@ counted() {
 	(($(lbctl --json services | jq '.services[] | select(.name == "bulk") | .bytes_in + .bytes_out') > 200000000))
 }
 check_within 3 "bytes of nat are counted" counted
+
+# The router says so to the VIP, and the backend has to hear it.
+for to in "$VIP" "$VIP6"; do
+	before=$(fast .packets.icmp)
+	in_ns far timeout 20 iperf3 -c "$to" -n 20M -R >"$DIR/iperf3.txt" 2>&1 || fail "$(cat "$DIR/iperf3.txt")"
+	check_number "ICMP errors passed on, downloading from $to" "$(($(fast .packets.icmp) - before))" '>' 0
+done
 
 # Established flows live through whatever happens to others; new ones go elsewhere.
 spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --to "[$VIP6]:${PORT[echo]}" --count 60 --duration 6s --interval 20ms &
