@@ -527,8 +527,11 @@ lb4_inline void flow_heard_server(struct nat *n, struct lb4_flow *f)
 	if (is_answer)
 		news |= LB4_FLOW_ANSWERED;
 	if ((n->packet.flags & TCP_FIN) && (state & LB4_FLOW_ANSWERED) &&
-	    is_near(sequence, expected))
+	    is_near(sequence, expected)) {
 		news |= LB4_FLOW_SERVER_FIN;
+		if (!(state & (LB4_FLOW_CLIENT_FIN | LB4_FLOW_SERVER_FIN)))
+			news |= LB4_FLOW_SERVER_FIRST;
+	}
 	if (n->packet.flags & TCP_RST) {
 		news |= state & LB4_FLOW_ANSWERED
 				? reset_news(sequence, expected, LB4_FLOW_SERVER_RST)

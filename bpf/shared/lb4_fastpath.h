@@ -166,6 +166,8 @@ _Static_assert(sizeof(struct lb4_flow) == 64, "struct lb4_flow is part of the AB
 #define LB4_FLOW_SERVER_RST  0x20u
 #define LB4_FLOW_DOUBT	     0x40u /* a RST that the other side may not believe, and silence since */
 
+#define LB4_FLOW_SERVER_FIRST 0x80u /* its FIN was the first: it waits in TIME_WAIT */
+
 /* Of a way alone: its flow is still being made. */
 #define LB4_WAY_PENDING 0x8000u
 

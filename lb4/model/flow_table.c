@@ -5,9 +5,14 @@
 #include "flow_table.h"
 #include "lb4_place.h"
 
-/* Late packets of a connection that is over still find their way: as long as their sender repeats
- * its FIN for a while. */
-#define CLOSED_TICKS 15
+/* Late packets of a connection that is over still find their way for a moment. */
+#define CLOSED_TICKS 3
+
+/*
+ * A backend that closed first remembers our port in TIME_WAIT, for 60 seconds on Linux, and would
+ * answer somebody else's SYN from it as a late packet.
+ */
+#define TIME_WAIT_TICKS 60
 
 /* A RST that the other side may not have believed, and nothing since. */
 #define DOUBTFUL_TICKS 600
@@ -34,12 +39,20 @@ static bool is_past(uint32_t limit, uint32_t since, uint32_t now)
 	return limit > 0 && (int32_t)(now - since) > 0 && now - since > limit;
 }
 
+/* How long the port of a flow that is over is not given to another. */
+static uint32_t over_limit(uint32_t state)
+{
+	bool reset = state & (LB4_FLOW_CLIENT_RST | LB4_FLOW_SERVER_RST);
+
+	return (state & LB4_FLOW_SERVER_FIRST) && !reset ? TIME_WAIT_TICKS : CLOSED_TICKS;
+}
+
 enum flow_fate flow_judge(const struct lb4_flow *f, const struct flow_limits *limits, uint32_t now)
 {
 	const uint32_t fins = LB4_FLOW_CLIENT_FIN | LB4_FLOW_SERVER_FIN;
 
 	if (lb4_flow_is_over(f->state))
-		return is_past(CLOSED_TICKS, f->last, now) ? FLOW_CLOSED : FLOW_LIVES;
+		return is_past(over_limit(f->state), f->last, now) ? FLOW_CLOSED : FLOW_LIVES;
 	if (!(f->state & LB4_FLOW_ESTABLISHED))
 		return is_past(ABANDONED_TICKS, f->last, now) ? FLOW_ABANDONED : FLOW_LIVES;
 	if ((f->state & LB4_FLOW_DOUBT) && is_past(DOUBTFUL_TICKS, f->last, now))

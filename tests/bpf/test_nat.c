@@ -70,6 +70,7 @@ static void a_connection(void **state)
 		assert_true(f->state & LB4_FLOW_CLIENT_FIN);
 		assert_int_equal(nat_world_server(w, port, ACK | FIN, &s), REDIRECTED);
 		assert_true(f->state & LB4_FLOW_SERVER_FIN);
+		assert_false(f->state & LB4_FLOW_SERVER_FIRST);
 		assert_int_equal(nat_world_client(w, client, ACK, &s), REDIRECTED);
 		assert_int_equal(s.from_port, port);
 	}
@@ -95,6 +96,22 @@ static void many_flows(void **state)
 		assert_int_equal(nat_world_server(w, ports[i], ACK, &s), REDIRECTED);
 		expect_to_client(w, &s, (uint16_t)(1024 + i));
 	}
+}
+
+/* Who closed first has our port in TIME_WAIT. */
+static void the_server_closes_first(void **state)
+{
+	struct nat_world *w = *state;
+	uint16_t port = nat_world_connect(w, CLIENT_PORT);
+	struct segment s;
+
+	nat_world_server(w, port, ACK | FIN, &s);
+	nat_world_server(w, port, ACK | FIN, &s);
+	nat_world_client(w, CLIENT_PORT, ACK | FIN, &s);
+	nat_world_server(w, port, ACK | FIN, &s);
+	assert_int_equal(nat_world_flow(w, CLIENT_PORT)->state,
+			 LB4_FLOW_ANSWERED | LB4_FLOW_ESTABLISHED | LB4_FLOW_CLIENT_FIN |
+				 LB4_FLOW_SERVER_FIN | LB4_FLOW_SERVER_FIRST);
 }
 
 static void syn_again(void **state)
@@ -890,6 +907,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(a_connection),
 		CASE(many_flows),
+		CASE(the_server_closes_first),
 		CASE(syn_again),
 		CASE(resets),
 		CASE(blind),
