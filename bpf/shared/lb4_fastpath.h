@@ -92,6 +92,7 @@ struct lb4_interface {
 	__u32 index; /* the kernel's; 0: none */
 	__u8 mac[6];
 	__u16 mss_max; /* of IPv4 segments that fit it; those of IPv6 are 20 less */
+	__u32 padding;
 };
 
 /*

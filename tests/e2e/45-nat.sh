@@ -38,7 +38,7 @@ ip -n "$(ns lb)" route add 10.9.0.0/24 via 10.4.9.2
 ip -n "$(ns lb)" -6 route add fd09::/64 via fd04:9::2
 spawn_in b1 iperf3 -s >"$DIR/iperf3-server.txt" 2>&1 &
 PIDS+=($!)
-config "interfaces: [nowhere, to-client, to-b1, to-b2, to-b3, to-router]"
+config "interfaces: [nowhere, to-b1, to-b2, to-b3, to-client, to-router]"
 service hammer "$VIP" hammer "b1 b2 b3"
 service hammer6 "[$VIP6]" hammer "b1@6 b2@6 b3@6"
 service echo "$VIP" echo "b1 b2 b3" "$CHECK"
@@ -53,7 +53,7 @@ FORWARD=splice service plain "$VIP:1004" echo b1
 start_lb4
 wait_all_up
 check_equal "the fast path is" "$(fast .state)" on
-check_equal "attached" "$(fast '[.interfaces[] | select(.hook) | .name] | join(" ")')" "to-client to-b1 to-b2 to-b3 to-router"
+check_equal "attached" "$(fast '[.interfaces[] | select(.hook) | .name] | join(" ")')" "to-b1 to-b2 to-b3 to-client to-router"
 check_matches "lbctl names an interface that there is not" "$(lbctl status)" 'nowhere: there is no such interface'
 
 # Every byte, by the backend that explain names.

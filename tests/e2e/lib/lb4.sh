@@ -25,8 +25,31 @@ config() {
 	for line in "$@"; do
 		CONFIG+="$line"$'\n'
 	done
+	# All of the lab's; a scenario that is about nat names them itself.
+	[[ $FORWARD != nat || $* == *interfaces:* ]] || CONFIG+="interfaces: [$(interfaces)]"$'\n'
 	[[ ! ${RELAY_GLOBAL[${RELAY:-none}]:-} || $* == *max_pipes* ]] || CONFIG+="${RELAY_GLOBAL[$RELAY]}"$'\n'
 	CONFIG+="services:"$'\n'
+}
+
+# The lb's interfaces, comma between them.
+interfaces() {
+	in_ns lb sh -c 'cd /sys/class/net && ls -d to-*' | paste -sd,
+}
+
+# can_nat LISTEN BACKENDS LINE…: one family, no wildcard, and nothing that only the splicer can do.
+can_nat() {
+	local word only families=
+	for only in balance: proxy_ tls_routes: source_address: allow: deny: limits: queue: max_connections: splice:; do
+		[[ "${*:3}" != *"$only"* ]] || return 1
+	done
+	for word in $1 $2; do
+		case $word in
+		:* | \** | "") return 1 ;;
+		\[* | *=\[* | *@6*) families+=6 ;;
+		*) families+=4 ;;
+		esac
+	done
+	[[ $1 && $2 && ($families != *4* || $families != *6*) ]]
 }
 
 # service NAME LISTEN PORT BACKENDS [LINE…]: PORT is a number or a kind of the lab server; LISTEN
@@ -44,7 +67,7 @@ service() {
 	done
 	[[ ! $listen ]] || CONFIG+="]"$'\n'
 	# The splicer is what a file without the key gets.
-	[[ $FORWARD == splice ]] || CONFIG+="    forward: $FORWARD"$'\n'
+	[[ $FORWARD == splice ]] || ! can_nat "$listen" "$backends" "$@" || CONFIG+="    forward: $FORWARD"$'\n'
 	[[ ! ${RELAY_SERVICE[${RELAY:-none}]:-} || $* == *splice* ]] || CONFIG+="    ${RELAY_SERVICE[$RELAY]}"$'\n'
 	for line in "$@"; do
 		CONFIG+="    $line"$'\n'
