@@ -94,6 +94,7 @@ struct lb4_interface {
 	__u16 mss_max; /* of IPv4 segments that fit it; those of IPv6 are 20 less */
 	__u32 padding;
 };
+_Static_assert(sizeof(struct lb4_interface) == 16, "struct lb4_interface is part of the ABI");
 
 /*
  * What became of a packet, X(name, what it means). All but the first are of packets that are for a

@@ -105,10 +105,16 @@ static uint32_t power_of_two(uint64_t at_least)
 	return n;
 }
 
+/* The kernel pads entries to 8 bytes: others would not stand where we look for them. */
+#define X(name)                                                                                    \
+	_Static_assert(sizeof(*((struct fastpath_maps *)0)->name) % 8 == 0, "entries of " #name);
+MAPS(X)
+#undef X
+
 static int map_memory(struct fastpath *f, struct bpf_map *map, void *ret)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	size_t value = (bpf_map__value_size(map) + 7) & ~7u;
+	size_t value = bpf_map__value_size(map);
 	size_t size = (value * bpf_map__max_entries(map) + page - 1) & ~(page - 1);
 	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
 

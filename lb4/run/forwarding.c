@@ -420,8 +420,13 @@ void forwarding_publish(struct daemon *d)
 
 void forwarding_refuse(struct daemon *d)
 {
-	if (d->forwarding && d->forwarding->fastpath)
-		d->forwarding->maps->control->accepts = 0;
+	struct forwarding *f = d->forwarding;
+
+	if (!f || !f->fastpath)
+		return;
+	f->maps->control->accepts = 0;
+	fastpath_synchronize();
+	placement_tell_counters(f->placement); /* flows that have just begun are waited for too */
 }
 
 bool forwarding_holds_flows(const struct daemon *d)

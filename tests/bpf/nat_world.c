@@ -82,8 +82,9 @@ int nat_world_setup(void **state)
 		return -1;
 	}
 	w->maps = fastpath_maps(w->fastpath);
-	w->maps->interfaces[0] = (struct lb4_interface){.index = 1, .mac = {2, 0, 0, 0, 0, 9}};
-	w->maps->interfaces[0].mss_max = 1460;
+	/* Not the first of the map: where the others stand matters too. */
+	w->maps->interfaces[3] = (struct lb4_interface){.index = 1, .mac = {2, 0, 0, 0, 0, 9}};
+	w->maps->interfaces[3].mss_max = 1460;
 	w->maps->services[0] = (struct lb4_service){.ring_size = RING_SIZE, .accepts = 1};
 	lb4_hash_key_init(&w->maps->control->choice, 0x1b4);
 	w->maps->control->port_low = PORT_LOW;
