@@ -23,6 +23,9 @@
 
 #define ROUTES_INTERVAL (5 * NSEC_PER_SEC)
 
+/* Of flows of an earlier start whose backend the file no longer has: nobody says how long. */
+#define ORPHAN_IDLE (3600 * NSEC_PER_SEC)
+
 /* Room beyond what the configuration needs at the start: for reloads, and for backends of the past
  * that still have flows. */
 #define SPARE_BACKENDS 1024
@@ -442,6 +445,12 @@ bool forwarding_accept(struct daemon *d, bool accepts)
 
 	if (!f || !f->fastpath)
 		return false;
+	if (accepts != f->accepts)
+		events_record(&d->events, accepts ? EVENT_FASTPATH_ON : EVENT_FASTPATH_OFF, NULL,
+			      NULL, NULL,
+			      accepts ? "the fast path takes new connections"
+				      : "the fast path takes no new connections: they are spliced; "
+					"flows that there are go on");
 	f->accepts = accepts;
 	f->maps->control->accepts = accepts && !d->stopping;
 	return true;
@@ -505,7 +514,10 @@ static bool visit(void *context, const struct lb4_flow *flow)
 {
 	struct forwarding *f = context;
 	const struct service_settings *s = placement_settings(f->placement, flow);
-	struct flow_limits limits = {};
+	struct flow_limits limits = {
+		.idle = flow_ticks_of(ORPHAN_IDLE),
+		.half_closed = flow_ticks_of(ORPHAN_IDLE),
+	};
 	enum flow_fate fate;
 
 	if (s)

@@ -130,6 +130,32 @@ enum outcome nat_world_put(struct nat_world *w, const struct frame *f)
 	}
 }
 
+void nat_world_use(struct nat_world *w, bool ipv6)
+{
+	w->is_ipv6 = ipv6;
+	nat_world_give(w, ipv6 ? N_BACKENDS : 0);
+}
+
+struct segment nat_world_segment(uint8_t flags, uint32_t sequence, uint32_t acknowledged)
+{
+	return (struct segment){.from = CLIENT4,
+				.to = VIP4,
+				.from_port = CLIENT_PORT,
+				.to_port = VIP_PORT,
+				.hops = 64,
+				.flags = flags,
+				.sequence = sequence,
+				.acknowledged = acknowledged};
+}
+
+void nat_world_send(struct nat_world *w, const struct segment *s, enum outcome outcome)
+{
+	struct frame f;
+
+	frame_make(&f, s);
+	assert_int_equal(nat_world_put(w, &f), outcome);
+}
+
 static enum outcome put_segment(struct nat_world *w, const struct segment *s, struct segment *ret)
 {
 	enum outcome outcome;

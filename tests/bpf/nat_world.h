@@ -20,6 +20,7 @@
 #define OURS6	     "fd00::1"
 #define VIP_PORT     80
 #define BACKEND_PORT 8080
+#define CLIENT_PORT  40000
 
 struct nat_world {
 	struct fastpath *fastpath;
@@ -38,11 +39,20 @@ enum outcome {
 int nat_world_setup(void **state);
 int nat_world_teardown(void **state);
 
+/* The helpers are of that family, and the ring leads to its first backend. */
+void nat_world_use(struct nat_world *w, bool ipv6);
+
 /* All slots of the ring: the same backend. */
 void nat_world_give(struct nat_world *w, uint16_t backend);
 
+/* Of the client CLIENT4 at CLIENT_PORT, to VIP4. */
+struct segment nat_world_segment(uint8_t flags, uint32_t sequence, uint32_t acknowledged);
+
 /* Puts a packet through; what comes out is in w->out. */
 enum outcome nat_world_put(struct nat_world *w, const struct frame *f);
+
+/* The same of a segment, whose outcome must be that. */
+void nat_world_send(struct nat_world *w, const struct segment *s, enum outcome outcome);
 
 /* What a client, or the backend that a flow goes to, says. */
 enum outcome nat_world_client(struct nat_world *w, uint16_t port, uint8_t flags,

@@ -78,6 +78,14 @@ for ((port = 20000; port < 20010; port++)); do
 	meets echo6 fd04::2 "$port" "[$VIP6]" "[fd04::2]"
 done
 ok "clients meet whom explain names, over IPv4 and IPv6"
+sed '1i seed: 4711' "$DIR/lb4.yaml" >"$DIR/other.yaml"
+cp "$DIR/other.yaml" "$DIR/lb4.yaml"
+lbctl reload >/dev/null
+for ((port = 20000; port < 20020; port++)); do
+	meets echo 10.4.0.4 "$port" "$VIP"
+done
+ok "and after a reload with another seed"
+check_matches "ports that the machine gives to nobody else" "$(in_ns lb cat /proc/sys/net/ipv4/ip_local_reserved_ports)" '(^|,)10000-29999(,|$)'
 client iperf3 -c "$VIP" -P 4 -n 100M >"$DIR/iperf3.txt" 2>&1 || fail "$(cat "$DIR/iperf3.txt")"
 client iperf3 -c "$VIP" -P 4 -n 100M -R >"$DIR/iperf3.txt" 2>&1 || fail "$(cat "$DIR/iperf3.txt")"
 counted() {
@@ -107,6 +115,7 @@ sed 's/to-b1, to-b2/to-b2, to-b1/; s/lifetime: 2s/lifetime: 3s/' "$DIR/lb4.yaml"
 cp "$DIR/other.yaml" "$DIR/lb4.yaml"
 lbctl reload >/dev/null
 check_equal "with the fast path off, new flows" "$(lbctl fastpath off >/dev/null; fast .state)" off
+check "the switch is an event" eval 'lbctl events | grep -q "the fast path takes no new connections"'
 lab short --to "$VIP:${PORT[id]}" --rate 300 --duration 500ms >"$DIR/short.json" || fail "$(cat "$DIR/short.json")"
 wait_until 3 "those were spliced" eval '(($(workers_saw id) == 150))'
 lbctl fastpath on >/dev/null

@@ -141,6 +141,12 @@ static void argument_at(const char *arguments, size_t n, char *buffer, size_t si
 	snprintf(buffer, size, "%.*s", (int)length, p);
 }
 
+static void offer_switch(const char *word)
+{
+	offer("on", word);
+	offer("off", word);
+}
+
 static void offer_argument(struct line *line)
 {
 	const char *arguments = line->command->arguments;
@@ -155,6 +161,8 @@ static void offer_argument(struct line *line)
 		offer_names(line, "services", "/v1/services", NULL);
 	else if (!strcmp(what, "NAME") && !strstr(arguments, " ADDRESS:PORT"))
 		offer_names(line, "backends", "/v1/backends", line->lbctl.arguments[0]);
+	else if (!strcmp(what, "on|off"))
+		offer_switch(line->word);
 	/* What is added has a name of its own. */
 }
 
