@@ -59,20 +59,31 @@ struct lb4_ring_chunk {
 	__u16 owner[LB4_RING_CHUNK]; /* an index of a backend */
 };
 
-/* One line. */
+/* How a service's packets get to its backends. */
+#define LB4_FORWARD_NAT	     0
+#define LB4_FORWARD_DSR_L2   1 /* as they are, to the backend's MAC address */
+#define LB4_FORWARD_DSR_IPIP 2 /* in an IP packet of ours */
+
+/* Two lines; of the second, what some packets want. */
 struct lb4_backend {
 	__u8 address[16];
-	__u8 source[16]; /* the address of ours that it is reached from */
-	__u8 gateway[16];
+	__u8 source[16];  /* the address of ours that it is reached from */
+	__u32 interface;  /* the way out */
+	__u8 next_mac[6]; /* of the next hop, if it is resolved … */
+	__u8 own_mac[6];  /* … and of the way out */
 	__be16 port;
-	__u8 reachable;	     /* there is a way; else new flows go to the listening socket */
-	__u8 gateway_family; /* of the next hop, AF_INET or AF_INET6; 0: it is the backend itself */
-	__u32 interface;     /* the way out */
-	__u16 mss_max;	     /* of segments that fit the way out */
+	__u16 mss_max; /* of segments that fit the way out */
 	__u16 service;
-	__u32 padding;
+	__u8 reachable; /* there is a way; else new flows go to the listening socket */
+	__u8 resolved;	/* its MAC addresses are known */
+	__u8 forward;	/* LB4_FORWARD_* */
+	__u8 padding[7];
+
+	__u8 gateway[16];    /* the next hop … */
+	__u8 gateway_family; /* … AF_INET or AF_INET6; 0: it is the backend itself */
+	__u8 padding2[47];
 };
-_Static_assert(sizeof(struct lb4_backend) == 64, "struct lb4_backend is part of the ABI");
+_Static_assert(sizeof(struct lb4_backend) == 128, "struct lb4_backend is part of the ABI");
 
 /* Of one CPU and backend, one line. Bytes are those that TCP carries; what is sent again counts
  * again. */
@@ -203,7 +214,7 @@ _Static_assert(sizeof(struct lb4_line) == 64, "one line");
  * What the maps look like: another number is another layout, or another meaning. A program takes
  * over the maps of an older one, and the flows in them, only if it has the same.
  */
-#define LB4_ABI 1u
+#define LB4_ABI 2u
 
 /* Of the program as a whole, changed while it runs. */
 struct lb4_control {
