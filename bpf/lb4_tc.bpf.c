@@ -12,17 +12,12 @@
 /* What the hook gives its program, for helpers that want it. */
 #define HOOK_CONTEXT struct __sk_buff
 
-#include "icmp.h"
-#include "nat.h"
-
 /* Goes on as if there was no program: tcx and clsact agree on the number. */
-#define GO_ON -1
+#define HOOK_GO_ON   -1
+#define HOOK_DROP    TC_ACT_SHOT
+#define HOOK_IS_LAST 1
 
-/* Ethernet, IPv6 and TCP with its options. */
-#define HEADERS_MAX (14 + 40 + 60)
-
-/* Of ICMP and ICMPv6. */
-#define ICMP_CHECKSUM 2
+#include "forward.h"
 
 #define CHECKSUM_COMPLETE 2
 #define CHECKSUM_PARTIAL  3
@@ -48,9 +43,28 @@ lb4_inline int checksum_state(struct __sk_buff *skb)
 	return BPF_CORE_READ_BITFIELD(kernel, ip_summed);
 }
 
-/* Afterwards nothing may be read from the packet. */
-lb4_inline void update_tcp_checksum(struct __sk_buff *skb, const struct packet *p,
-				    __u32 address_sum, __u32 body_sum)
+lb4_inline __u32 hook_length(struct __sk_buff *skb)
+{
+	return skb->len;
+}
+
+lb4_inline __u32 hook_bundle(struct __sk_buff *skb)
+{
+	return skb->gso_size;
+}
+
+lb4_inline __u32 hook_interface(struct __sk_buff *skb)
+{
+	return skb->ifindex;
+}
+
+lb4_inline void hook_pull(struct __sk_buff *skb, __u32 size)
+{
+	bpf_skb_pull_data(skb, skb->len < size ? skb->len : size);
+}
+
+lb4_inline void hook_update_tcp(struct __sk_buff *skb, const struct packet *p, __u32 address_sum,
+				__u32 body_sum)
 {
 	__u32 at = sizeof(struct ethhdr) + p->header + __builtin_offsetof(struct tcphdr, check);
 
@@ -68,11 +82,40 @@ lb4_inline void update_tcp_checksum(struct __sk_buff *skb, const struct packet *
 	}
 }
 
-/* Where packets to a backend go next. */
-lb4_inline int redirect_to_backend(const struct lb4_backend *b, int is_ipv4)
+lb4_inline void hook_update_icmp(struct __sk_buff *skb, __u32 at, __u32 address_sum, __u32 body_sum)
+{
+	bpf_l4_csum_replace(skb, at, 0, body_sum, 0);
+	if (address_sum)
+		bpf_l4_csum_replace(skb, at, 0, address_sum, BPF_F_PSEUDO_HDR);
+}
+
+lb4_inline int hook_can_send(struct __sk_buff *skb, const struct lb4_interface *out)
+{
+	(void)skb;
+	(void)out;
+	return 1;
+}
+
+lb4_inline int hook_send(struct __sk_buff *skb, const struct lb4_interface *out)
+{
+	(void)skb;
+	return bpf_redirect(out->index, 0);
+}
+
+/* The kernel finds the neighbour. */
+lb4_inline int hook_can_reach(struct __sk_buff *skb, const struct lb4_backend *b, int is_ipv4)
+{
+	(void)skb;
+	(void)b;
+	(void)is_ipv4;
+	return 1;
+}
+
+lb4_inline int hook_reach(struct __sk_buff *skb, const struct lb4_backend *b, int is_ipv4)
 {
 	struct bpf_redir_neigh next = {};
 
+	(void)skb;
 	next.nh_family = is_ipv4 ? AF_INET : AF_INET6;
 	if (b->gateway_family)
 		next.nh_family = b->gateway_family;
@@ -83,197 +126,8 @@ lb4_inline int redirect_to_backend(const struct lb4_backend *b, int is_ipv4)
 	return bpf_redirect_neigh(b->interface, &next, sizeof(next), 0);
 }
 
-lb4_inline enum lb4_verdict send_to_backend(struct __sk_buff *skb, struct nat *n, int *ret_action)
-{
-	struct lb4_backend_counters *counters = counters_of(n, n->backend_index);
-	const struct lb4_backend *b = n->backend;
-	struct rewrite to;
-	__u32 address_sum, body_sum;
-
-	if (!fits(n, b->mss_max))
-		return LB4_VERDICT_DROP_TOO_BIG;
-	if (n->packet.flags & TCP_SYN)
-		clamp_mss(n, b->mss_max);
-	copy_ip(to.source, b->source);
-	copy_ip(to.destination, b->address);
-	to.source_port = n->port;
-	to.destination_port = b->port;
-	if (counters) {
-		counters->packets_in++;
-		counters->bytes_in += payload_size(&n->packet);
-	}
-	rewrite(n, &to, &address_sum, &body_sum);
-	update_tcp_checksum(skb, &n->packet, address_sum, body_sum);
-	*ret_action = redirect_to_backend(b, n->packet.is_ipv4);
-	return LB4_VERDICT_FORWARDED;
-}
-
-lb4_inline enum lb4_verdict send_to_client(struct __sk_buff *skb, struct nat *n, int *ret_action)
-{
-	struct lb4_backend_counters *counters = counters_of(n, n->backend_index);
-	__u16 mss = n->packet.is_ipv4 ? n->out->mss_max : n->out->mss_max - 20;
-	const struct seen *f = &n->seen;
-	struct rewrite to;
-	__u32 address_sum, body_sum;
-
-	if (!fits(n, mss))
-		return LB4_VERDICT_DROP_TOO_BIG;
-	if (n->packet.flags & TCP_SYN)
-		clamp_mss(n, mss);
-	copy_ip(to.source, n->vip->address);
-	copy_ip(to.destination, f->client);
-	to.source_port = n->vip->port;
-	to.destination_port = f->client_port;
-	if (counters) {
-		counters->packets_out++;
-		counters->bytes_out += payload_size(&n->packet);
-	}
-	__builtin_memcpy(n->packet.ethernet->h_dest, f->client_mac, ETH_ALEN);
-	__builtin_memcpy(n->packet.ethernet->h_source, n->out->mac, ETH_ALEN);
-	rewrite(n, &to, &address_sum, &body_sum);
-	update_tcp_checksum(skb, &n->packet, address_sum, body_sum);
-	*ret_action = bpf_redirect(n->out->index, 0);
-	return LB4_VERDICT_FORWARDED;
-}
-
-lb4_inline int icmp_rewrite(struct __sk_buff *skb, const struct icmp_error *e,
-			    const struct rewrite *to)
-{
-	__u32 at = sizeof(struct ethhdr) + ICMP_CHECKSUM, pseudo = 0, body = 0;
-
-	at += e->is_ipv4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
-	if (e->is_ipv4 ? icmp_rewrite_ipv4(skb, to, &body)
-		       : icmp_rewrite_ipv6(skb, to, &pseudo, &body))
-		return -1;
-	bpf_l4_csum_replace(skb, at, 0, body, 0);
-	if (!e->is_ipv4)
-		bpf_l4_csum_replace(skb, at, 0, pseudo, BPF_F_PSEUDO_HDR);
-	return 0;
-}
-
-lb4_inline int icmp_set_macs(struct __sk_buff *skb, const __u8 to[6], const __u8 from[6])
-{
-	struct ethhdr *ethernet = (void *)(long)skb->data;
-
-	if ((void *)(ethernet + 1) > (void *)(long)skb->data_end)
-		return -1;
-	__builtin_memcpy(ethernet->h_dest, to, ETH_ALEN);
-	__builtin_memcpy(ethernet->h_source, from, ETH_ALEN);
-	return 0;
-}
-
-/* An action, or ICMP_NOT_OURS. Global, so that the verifier looks at it by itself. */
-__attribute__((noinline)) int icmp_forward(struct __sk_buff *skb)
-{
-	struct icmp_error e = {};
-	struct lb4_interface *out;
-	struct rewrite to = {};
-	struct lb4_control *c;
-	struct lb4_backend *b;
-	__u32 zero = 0;
-	__u8 mac[6];
-
-	c = bpf_map_lookup_elem(&control, &zero);
-	if (!c || !icmp_parse(&e, skb) || e.hops <= 1)
-		return ICMP_NOT_OURS;
-	if (vip_find(c, e.answer.destination, e.answer.destination_port) != LB4_VIP_NONE) {
-		b = icmp_backend(&e, c, &to);
-		if (!b || icmp_rewrite(skb, &e, &to) < 0)
-			return ICMP_NOT_OURS;
-		return redirect_to_backend(b, e.is_ipv4);
-	}
-	if (!is_answer_port(c, e.answer.destination_port))
-		return ICMP_NOT_OURS;
-	out = icmp_client(&e, c, &to, mac);
-	if (!out || icmp_set_macs(skb, mac, out->mac) < 0 || icmp_rewrite(skb, &e, &to) < 0)
-		return ICMP_NOT_OURS;
-	return bpf_redirect(out->index, 0);
-}
-
-lb4_inline void count(enum lb4_verdict verdict)
-{
-	__u32 cpu = bpf_get_smp_processor_id();
-	struct lb4_verdict_counters *counters;
-
-	if (verdict >= LB4_VERDICT_COUNT)
-		return;
-	counters = bpf_map_lookup_elem(&verdict_counters, &cpu);
-	if (counters)
-		counters->n[verdict]++;
-}
-
-lb4_inline enum parsed parse_here(struct __sk_buff *skb, struct packet *p)
-{
-	*p = (struct packet){};
-	return parse(p, (void *)(long)skb->data, (void *)(long)skb->data_end,
-		     skb->len - sizeof(struct ethhdr), skb->gso_size > 0);
-}
-
-/* As icmp_forward() a function of its own, so that each has its own stack. */
-__attribute__((noinline)) int tcp_forward(struct __sk_buff *skb)
-{
-	enum lb4_verdict verdict;
-	int action = GO_ON;
-	enum parsed parsed;
-	struct nat n = {};
-	__u32 zero = 0;
-
-	n.control = bpf_map_lookup_elem(&control, &zero);
-	if (!n.control)
-		return GO_ON;
-	/* Headers may lie outside of what can be read directly. */
-	parsed = parse_here(skb, &n.packet);
-	if (parsed != PARSED) {
-		bpf_skb_pull_data(skb, skb->len < HEADERS_MAX ? skb->len : HEADERS_MAX);
-		parsed = parse_here(skb, &n.packet);
-	}
-	n.context = skb;
-	n.now = (__u32)(bpf_ktime_get_coarse_ns() >> LB4_TICK_SHIFT);
-	n.arrived = skb->ifindex;
-	verdict = nat_decide(&n, parsed);
-	if (verdict == LB4_VERDICT_FORWARDED) {
-		n.segment = n.packet.size;
-		if (skb->gso_size)
-			n.segment = skb->gso_size + n.packet.header + 4u * n.packet.tcp->doff;
-		verdict = n.flow ? send_to_client(skb, &n, &action)
-				 : send_to_backend(skb, &n, &action);
-	}
-	count(verdict);
-	if (verdict >= LB4_VERDICT_DROP_TWIN && verdict < LB4_VERDICT_COUNT)
-		return TC_ACT_SHOT;
-	return action;
-}
-
-lb4_inline int is_icmp(struct __sk_buff *skb)
-{
-	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
-	struct ethhdr *ethernet = data;
-	struct ipv6hdr *ipv6 = (void *)(ethernet + 1);
-	struct iphdr *ipv4 = (void *)(ethernet + 1);
-
-	if ((void *)(ipv4 + 1) > end)
-		return 0;
-	if (ethernet->h_proto == bpf_htons(ETH_P_IP))
-		return ipv4->protocol == IPPROTO_ICMP;
-	return ethernet->h_proto == bpf_htons(ETH_P_IPV6) && ipv6->nexthdr == IPPROTO_ICMPV6;
-}
-
 SEC("tc")
 int lb4_tc(struct __sk_buff *skb)
 {
-	int action;
-
-	if (skb->vlan_present)
-		return GO_ON;
-	if (is_icmp(skb)) {
-		bpf_skb_pull_data(skb, skb->len < HEADERS_MAX ? skb->len : HEADERS_MAX);
-		action = icmp_forward(skb);
-		if (action != ICMP_NOT_OURS) {
-			count(LB4_VERDICT_ICMP);
-			return action;
-		}
-	}
-	return tcp_forward(skb);
+	return skb->vlan_present ? HOOK_GO_ON : forward(skb);
 }
-
-char lb4_license[] SEC("license") = "GPL";

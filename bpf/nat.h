@@ -26,6 +26,14 @@
 /* Bytes of answer that may be under way before the client's first acknowledgement (TCP Fast Open). */
 #define FIRST_WINDOW (1u << 16)
 
+/*
+ * What is of the hook, whose file says it. A hook that cannot send there leaves the packet to the
+ * next one, as it is, with the flow as it was.
+ */
+lb4_inline int hook_can_send(HOOK_CONTEXT *context, const struct lb4_interface *out);
+lb4_inline int hook_can_reach(HOOK_CONTEXT *context, const struct lb4_backend *b, int is_ipv4);
+#define LB4_VERDICT_NOT_HERE LB4_VERDICT_NOT_OURS
+
 struct nat {
 	HOOK_CONTEXT *context;
 	struct lb4_control *control;
@@ -443,6 +451,8 @@ lb4_inline enum lb4_verdict begin(struct nat *n, struct lb4_line *line, __u64 ta
 	verdict = choose(n, service);
 	if (verdict != LB4_VERDICT_FORWARDED)
 		return verdict;
+	if (!hook_can_reach(n->context, n->backend, n->packet.is_ipv4))
+		return LB4_VERDICT_NOT_HERE;
 	taken = way_take(line, tag, n->now, &way);
 	if (taken == WAY_NONE)
 		return LB4_VERDICT_PASS_FULL;
@@ -480,6 +490,8 @@ lb4_inline enum lb4_verdict go_on(struct nat *n, struct lb4_line *line, struct l
 	n->backend = bpf_map_lookup_elem(&backends, &index);
 	if (!n->backend)
 		return LB4_VERDICT_PASS_NO_FLOW;
+	if (!hook_can_reach(n->context, n->backend, n->packet.is_ipv4))
+		return LB4_VERDICT_NOT_HERE;
 	if ((word->state & LB4_FLOW_ESTABLISHED) && word->last == (__u16)n->now &&
 	    !(n->packet.flags & (TCP_SYN | TCP_FIN | TCP_RST)))
 		return LB4_VERDICT_FORWARDED;
@@ -574,6 +586,8 @@ lb4_inline enum lb4_verdict from_server(struct nat *n)
 		return LB4_VERDICT_NOT_OURS;
 	if (!n->vip || !n->out)
 		return LB4_VERDICT_PASS_NO_FLOW;
+	if (!hook_can_send(n->context, n->out))
+		return LB4_VERDICT_NOT_HERE;
 	flow_heard_server(n, n->flow);
 	return LB4_VERDICT_FORWARDED;
 }
