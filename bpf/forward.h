@@ -48,9 +48,57 @@ lb4_inline int set_macs(HOOK_CONTEXT *context, const __u8 to[6], const __u8 from
 lb4_inline int hook_send(HOOK_CONTEXT *context, const struct lb4_interface *out);
 lb4_inline int hook_reach(HOOK_CONTEXT *context, const struct lb4_backend *b, int is_ipv4);
 
+lb4_inline void count(enum lb4_verdict verdict)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct lb4_verdict_counters *counters;
+
+	if (verdict >= LB4_VERDICT_COUNT)
+		return;
+	/* What another hook looks at next is counted there. */
+	if (!HOOK_IS_LAST && verdict >= LB4_VERDICT_PASS_ODD && verdict < LB4_VERDICT_DROP_TWIN)
+		return;
+	counters = bpf_map_lookup_elem(&verdict_counters, &cpu);
+	if (counters)
+		counters->n[verdict]++;
+}
+
+lb4_inline enum parsed parse_here(HOOK_CONTEXT *context, struct packet *p)
+{
+	*p = (struct packet){};
+	return parse(p, (void *)(long)context->data, (void *)(long)context->data_end,
+		     hook_length(context) - sizeof(struct ethhdr), hook_bundle(context) > 0);
+}
+
+/* Headers may lie outside of what can be read directly. */
+lb4_inline enum parsed parse_whole(HOOK_CONTEXT *context, struct packet *p)
+{
+	enum parsed parsed = parse_here(context, p);
+
+	if (parsed == PARSED)
+		return parsed;
+	hook_pull(context, HEADERS_MAX);
+	return parse_here(context, p);
+}
+
+/* The longest IP packet that it is, or that it is a bundle of. */
+lb4_inline __u32 segment_size(HOOK_CONTEXT *context, const struct packet *p)
+{
+	if (hook_bundle(context))
+		return hook_bundle(context) + p->header + 4u * p->tcp->doff;
+	return p->size;
+}
+
+lb4_inline int is_drop(enum lb4_verdict verdict)
+{
+	return verdict >= LB4_VERDICT_DROP_TWIN && verdict < LB4_VERDICT_COUNT;
+}
+
+#include "dsr_forward.h"
+
 lb4_inline enum lb4_verdict send_to_backend(HOOK_CONTEXT *context, struct nat *n, int *ret_action)
 {
-	struct lb4_backend_counters *counters = counters_of(n, n->backend_index);
+	struct lb4_backend_counters *counters = counters_of(n->control, n->backend_index);
 	const struct lb4_backend *b = n->backend;
 	struct rewrite to;
 	__u32 address_sum, body_sum;
@@ -75,7 +123,7 @@ lb4_inline enum lb4_verdict send_to_backend(HOOK_CONTEXT *context, struct nat *n
 
 lb4_inline enum lb4_verdict send_to_client(HOOK_CONTEXT *context, struct nat *n, int *ret_action)
 {
-	struct lb4_backend_counters *counters = counters_of(n, n->backend_index);
+	struct lb4_backend_counters *counters = counters_of(n->control, n->backend_index);
 	__u16 mss = n->packet.is_ipv4 ? n->out->mss_max : n->out->mss_max - 20;
 	const struct seen *f = &n->seen;
 	struct rewrite to;
@@ -144,28 +192,6 @@ __attribute__((noinline)) int icmp_forward(HOOK_CONTEXT *context)
 	return hook_send(context, out);
 }
 
-lb4_inline void count(enum lb4_verdict verdict)
-{
-	__u32 cpu = bpf_get_smp_processor_id();
-	struct lb4_verdict_counters *counters;
-
-	if (verdict >= LB4_VERDICT_COUNT)
-		return;
-	/* What another hook looks at next is counted there. */
-	if (!HOOK_IS_LAST && verdict >= LB4_VERDICT_PASS_ODD && verdict < LB4_VERDICT_DROP_TWIN)
-		return;
-	counters = bpf_map_lookup_elem(&verdict_counters, &cpu);
-	if (counters)
-		counters->n[verdict]++;
-}
-
-lb4_inline enum parsed parse_here(HOOK_CONTEXT *context, struct packet *p)
-{
-	*p = (struct packet){};
-	return parse(p, (void *)(long)context->data, (void *)(long)context->data_end,
-		     hook_length(context) - sizeof(struct ethhdr), hook_bundle(context) > 0);
-}
-
 /* As icmp_forward() a function of its own, so that each has its own stack. */
 __attribute__((noinline)) int tcp_forward(HOOK_CONTEXT *context)
 {
@@ -178,28 +204,18 @@ __attribute__((noinline)) int tcp_forward(HOOK_CONTEXT *context)
 	n.control = bpf_map_lookup_elem(&control, &zero);
 	if (!n.control)
 		return HOOK_GO_ON;
-	/* Headers may lie outside of what can be read directly. */
-	parsed = parse_here(context, &n.packet);
-	if (parsed != PARSED) {
-		hook_pull(context, HEADERS_MAX);
-		parsed = parse_here(context, &n.packet);
-	}
+	parsed = parse_whole(context, &n.packet);
 	n.context = context;
 	n.now = (__u32)(bpf_ktime_get_coarse_ns() >> LB4_TICK_SHIFT);
 	n.arrived = hook_interface(context);
 	verdict = nat_decide(&n, parsed);
 	if (verdict == LB4_VERDICT_FORWARDED) {
-		n.segment = n.packet.size;
-		if (hook_bundle(context))
-			n.segment =
-				hook_bundle(context) + n.packet.header + 4u * n.packet.tcp->doff;
+		n.segment = segment_size(context, &n.packet);
 		verdict = n.flow ? send_to_client(context, &n, &action)
 				 : send_to_backend(context, &n, &action);
 	}
 	count(verdict);
-	if (verdict >= LB4_VERDICT_DROP_TWIN && verdict < LB4_VERDICT_COUNT)
-		return HOOK_DROP;
-	return action;
+	return is_drop(verdict) ? HOOK_DROP : action;
 }
 
 lb4_inline int is_icmp(HOOK_CONTEXT *context)
@@ -216,6 +232,15 @@ lb4_inline int is_icmp(HOOK_CONTEXT *context)
 	return ethernet->h_proto == bpf_htons(ETH_P_IPV6) && ipv6->nexthdr == IPPROTO_ICMPV6;
 }
 
+lb4_inline int has_dsr(void)
+{
+	struct lb4_control *c;
+	__u32 zero = 0;
+
+	c = bpf_map_lookup_elem(&control, &zero);
+	return c && c->has_dsr;
+}
+
 /* What becomes of a packet: an action. */
 lb4_inline int forward(HOOK_CONTEXT *context)
 {
@@ -223,11 +248,18 @@ lb4_inline int forward(HOOK_CONTEXT *context)
 
 	if (is_icmp(context)) {
 		hook_pull(context, HEADERS_MAX);
-		action = icmp_forward(context);
+		action = has_dsr() ? dsr_icmp(context) : NOT_DSR;
+		if (action == NOT_DSR)
+			action = icmp_forward(context);
 		if (action != ICMP_NOT_OURS) {
 			count(LB4_VERDICT_ICMP);
 			return action;
 		}
+	}
+	if (has_dsr()) {
+		action = dsr_forward(context);
+		if (action != NOT_DSR)
+			return action;
 	}
 	return tcp_forward(context);
 }

@@ -126,6 +126,15 @@ lb4_inline int hook_reach(struct __sk_buff *skb, const struct lb4_backend *b, in
 	return bpf_redirect_neigh(b->interface, &next, sizeof(next), 0);
 }
 
+lb4_inline int hook_wrap(struct __sk_buff *skb, __u32 size, int outer_is_ipv4, int fit)
+{
+	__u64 flags = outer_is_ipv4 ? BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 : BPF_F_ADJ_ROOM_ENCAP_L3_IPV6;
+
+	if (fit)
+		flags |= BPF_F_ADJ_ROOM_FIXED_GSO;
+	return bpf_skb_adjust_room(skb, (int)size, BPF_ADJ_ROOM_MAC, flags) < 0 ? -1 : 0;
+}
+
 SEC("tc")
 int lb4_tc(struct __sk_buff *skb)
 {

@@ -25,6 +25,8 @@ MAPPED_ARRAY(vip_buckets, struct lb4_vip_bucket, 2 * LB4_VIP_BUCKETS);
 MAPPED_ARRAY(vips, struct lb4_vip, LB4_VIPS_MAX);
 MAPPED_ARRAY(services, struct lb4_service, LB4_SERVICES_MAX);
 MAPPED_ARRAY(ring, struct lb4_ring_chunk, 1);
+MAPPED_ARRAY(motion, struct lb4_motion_chunk, 1);
+MAPPED_ARRAY(spliced, struct lb4_spliced, 1);
 MAPPED_ARRAY(backends, struct lb4_backend, 1);
 MAPPED_ARRAY(interfaces, struct lb4_interface, LB4_INTERFACES_MAX);
 MAPPED_ARRAY(flows, struct lb4_flow, 1);

@@ -89,31 +89,31 @@ lb4_inline __u32 interface_find(__u32 kernel)
 }
 
 /* Addresses that no client has. */
-lb4_inline int source_is_impossible(const struct nat *n)
+lb4_inline int source_is_impossible(const struct packet *p)
 {
-	const __u32 *word = (const __u32 *)n->packet.tuple.source;
+	const __u32 *word = (const __u32 *)p->tuple.source;
 	__u8 first;
 
-	if (n->packet.is_ipv4) {
-		first = n->packet.tuple.source[12];
+	if (p->is_ipv4) {
+		first = p->tuple.source[12];
 		return first == 0 || first == 127 || first >= 224;
 	}
-	if (n->packet.tuple.source[0] == 0xff)
+	if (p->tuple.source[0] == 0xff)
 		return 1;
 	/* ::, ::1 and IPv4 in IPv6's clothes */
 	return !word[0] && !word[1] && (!word[2] || word[2] == bpf_htonl(0xffff));
 }
 
-lb4_inline struct lb4_backend_counters *counters_of(const struct nat *n, __u16 backend)
+lb4_inline struct lb4_backend_counters *counters_of(const struct lb4_control *c, __u16 backend)
 {
-	__u32 index = bpf_get_smp_processor_id() * n->control->n_backends + backend;
+	__u32 index = bpf_get_smp_processor_id() * c->n_backends + backend;
 
 	return bpf_map_lookup_elem(&backend_counters, &index);
 }
 
 lb4_inline void count_replaced(const struct nat *n, __u16 backend)
 {
-	struct lb4_backend_counters *counters = counters_of(n, backend);
+	struct lb4_backend_counters *counters = counters_of(n->control, backend);
 
 	if (counters)
 		counters->replaced++;
@@ -216,7 +216,7 @@ lb4_inline void flow_learn(const struct nat *n, struct lb4_flow *f, __u32 news)
 	before = __sync_fetch_and_or(&f->state, news);
 	if (lb4_flow_is_over(before) || !lb4_flow_is_over(before | news))
 		return;
-	counters = counters_of(n, n->backend_index);
+	counters = counters_of(n->control, n->backend_index);
 	if (counters)
 		counters->over++;
 }
@@ -467,7 +467,7 @@ lb4_inline enum lb4_verdict begin(struct nat *n, struct lb4_line *line, __u64 ta
 	word.port = n->port = f->port;
 	word.last = (__u16)n->now;
 	WRITE_ONCE(*(__u64 *)&way->backend, word.word);
-	counters = counters_of(n, n->backend_index);
+	counters = counters_of(n->control, n->backend_index);
 	if (counters)
 		counters->flows++;
 	return LB4_VERDICT_FORWARDED;
@@ -521,8 +521,11 @@ lb4_inline enum lb4_verdict from_client(struct nat *n, __u32 vip)
 	if (!line)
 		return LB4_VERDICT_PASS_FULL;
 	way = way_find(line, tag);
-	if (way && way_read(way, tag, &word))
-		return go_on(n, line, way, &word, tag, vip);
+	if (way && way_read(way, tag, &word)) {
+		if (!(word.state & LB4_WAY_DSR))
+			return go_on(n, line, way, &word, tag, vip);
+		tag_exchange(&way->tag, tag, LB4_TAG_FREE); /* of what the service was */
+	}
 	if ((n->packet.flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) != TCP_SYN)
 		return LB4_VERDICT_PASS_NO_FLOW;
 	return begin(n, line, tag, vip);
@@ -646,7 +649,7 @@ lb4_inline enum lb4_verdict nat_decide(struct nat *n, enum parsed parsed)
 		n->vip = bpf_map_lookup_elem(&vips, &vip);
 		if (!n->vip)
 			return LB4_VERDICT_NOT_OURS;
-		if (source_is_impossible(n))
+		if (source_is_impossible(&n->packet))
 			return LB4_VERDICT_DROP_SOURCE;
 		verdict = from_client(n, vip);
 	} else {

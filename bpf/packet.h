@@ -37,10 +37,11 @@ struct packet {
 	struct lb4_tuple tuple;
 	__u32 size; /* of the IP packet */
 	__u8 is_ipv4;
-	__u8 has_ports; /* of an odd one: that they are in the tuple */
-	__u8 header;	/* of IP */
-	__u8 hops;	/* left */
-	__u8 flags;	/* of TCP */
+	__u8 has_ports;	  /* of an odd one: that they are in the tuple */
+	__u8 header;	  /* of IP */
+	__u8 hops;	  /* left */
+	__u8 flags;	  /* of TCP; of an odd one, if they can be read */
+	__u8 is_fragment; /* of an odd one */
 };
 
 /* Made anew where it is needed: the verifier does not know that a pointer that was kept is not
@@ -100,6 +101,8 @@ lb4_inline void parse_odd_ports(struct packet *p, void *tcp)
 	p->tuple.destination_port = ports[1];
 	p->tuple.protocol = IPPROTO_TCP;
 	p->has_ports = 1;
+	if (tcp + sizeof(struct tcphdr) <= p->end)
+		p->flags = ((const __u8 *)tcp)[13];
 }
 
 /* RFC 8200, §4.5. */
@@ -124,8 +127,8 @@ lb4_inline enum parsed parse_ipv4(struct packet *p, struct iphdr *ip)
 	set_ipv4(p->tuple.source, ip->saddr);
 	if (ip->version != 4 || ip->ihl < 5)
 		return PARSED_MALFORMED;
-	if (ip->ihl != 5 || ip->protocol != IPPROTO_TCP ||
-	    (ip->frag_off & bpf_htons(IPV4_FRAGMENT))) {
+	p->is_fragment = !!(ip->frag_off & bpf_htons(IPV4_FRAGMENT));
+	if (ip->ihl != 5 || ip->protocol != IPPROTO_TCP || p->is_fragment) {
 		if (ip->protocol == IPPROTO_TCP && !(ip->frag_off & bpf_htons(IPV4_OFFSET)))
 			parse_odd_ports(p, (void *)ip + 4 * ip->ihl);
 		return PARSED_ODD;
@@ -143,7 +146,8 @@ lb4_inline enum parsed parse_ipv6(struct packet *p, struct ipv6hdr *ip)
 	copy_ip(p->tuple.source, (const __u8 *)&ip->saddr);
 	if (ip->version != 6)
 		return PARSED_MALFORMED;
-	if (ip->nexthdr == IPPROTO_FRAGMENT)
+	p->is_fragment = ip->nexthdr == IPPROTO_FRAGMENT;
+	if (p->is_fragment)
 		parse_odd_fragment(p, (void *)(ip + 1));
 	if (ip->nexthdr != IPPROTO_TCP)
 		return PARSED_ODD;

@@ -13,7 +13,7 @@
 #define LB4_TICK_SHIFT 30
 
 /*
- * One listen address of a nat service. Each of these addresses has besides an entry with port 0, by
+ * One listen address of a service. Each of these addresses has besides an entry with port 0, by
  * which fragments and the like are known to be for a VIP. A flow refers to a VIP by its place in
  * the array of VIPs; a hash table of buckets leads there.
  */
@@ -48,16 +48,53 @@ struct lb4_service {
 	__u8 hash_source; /* else of the connection */
 	__u8 mask_ipv4, mask_ipv6;
 	__u8 accepts; /* takes new flows; else they go to its listening socket */
-	__u32 padding;
+	__u8 forward; /* LB4_FORWARD_* */
+	__u8 has_nat; /* of dsr: flows of nat are still there */
+	__u16 padding;
 };
 _Static_assert(sizeof(struct lb4_service) == 16, "struct lb4_service is part of the ABI");
 
 /* The owners of slots, of all services one after the other. */
 #define LB4_RING_CHUNK 4096u
-#define LB4_RING_NONE  0xffffu
+#define LB4_RING_NONE  0x7fffu
+#define LB4_RING_MOVES 0x8000u /* of dsr: there is more to know in `motion` */
 struct lb4_ring_chunk {
 	__u16 owner[LB4_RING_CHUNK]; /* an index of a backend */
 };
+
+/*
+ * What dsr knows of a slot whose owner has changed while flows of the previous one live. Times are
+ * the low bits of ticks.
+ */
+struct lb4_motion {
+	__u16 previous; /* LB4_RING_NONE: nobody */
+	__u16 state;	/* LB4_SLOT_* */
+	__u16 since;	/* it is in that state */
+	__u16 last;	/* packet of a flow that is not the owner's */
+};
+
+#define LB4_SLOT_STILL	0 /* all flows are the owner's */
+#define LB4_SLOT_MOVING 1 /* flows that have no way are the previous owner's, and get one */
+#define LB4_SLOT_PINNED 2 /* flows that have no way are the owner's */
+
+struct lb4_motion_chunk {
+	struct lb4_motion slot[LB4_RING_CHUNK]; /* as in the ring's chunk */
+};
+
+/*
+ * Which connections to services of dsr may be in sockets of this machine: a mark for each value of
+ * the low bits of their hash, which says when the last SYN of one went up the stack. 0: none are.
+ */
+#define LB4_MARKS	16384u
+#define LB4_EPOCH_SHIFT 6 /* of ticks: about a minute */
+struct lb4_spliced {
+	__u8 marks[LB4_MARKS]; /* lb4_epoch() */
+};
+
+static inline __u8 lb4_epoch(__u32 tick)
+{
+	return (__u8)(1 + (tick >> LB4_EPOCH_SHIFT) % 255);
+}
 
 /* How a service's packets get to its backends. */
 #define LB4_FORWARD_NAT	     0
@@ -77,7 +114,8 @@ struct lb4_backend {
 	__u8 reachable; /* there is a way; else new flows go to the listening socket */
 	__u8 resolved;	/* its MAC addresses are known */
 	__u8 forward;	/* LB4_FORWARD_* */
-	__u8 padding[7];
+	__u8 left;	/* of dsr: flows that it had are now those of their slots\' owners */
+	__u8 padding[6];
 
 	__u8 gateway[16];    /* the next hop … */
 	__u8 gateway_family; /* … AF_INET or AF_INET6; 0: it is the backend itself */
@@ -127,6 +165,7 @@ _Static_assert(sizeof(struct lb4_interface) == 16, "struct lb4_interface is part
 	X(DROP_MALFORMED, "malformed", "lengths that contradict each other: dropped")              \
 	X(DROP_SOURCE, "bad-source", "an impossible source address: dropped")                      \
 	X(DROP_TTL, "ttl", "hop limit used up: dropped")                                           \
+	X(DROP_NO_WAY, "lost-way", "of a flow, and no route to its backend: dropped")              \
 	X(DROP_TOO_BIG, "too-big", "longer than the way out takes: dropped")
 
 enum lb4_verdict {
@@ -139,9 +178,9 @@ enum lb4_verdict {
 
 /* Of one CPU. */
 struct lb4_verdict_counters {
-	__u64 n[16];
+	__u64 n[24];
 };
-_Static_assert(LB4_VERDICT_COUNT <= 16, "a verdict has a counter");
+_Static_assert(LB4_VERDICT_COUNT <= 24, "a verdict has a counter");
 
 /*
  * A nat flow, one line of a direct-mapped table: the place follows from the addresses and ports of
@@ -181,8 +220,9 @@ _Static_assert(sizeof(struct lb4_flow) == 64, "struct lb4_flow is part of the AB
 
 #define LB4_FLOW_SERVER_FIRST 0x80u /* its FIN was the first: it waits in TIME_WAIT */
 
-/* Of a way alone: its flow is still being made. */
+/* Of a way alone: its flow is still being made; it is one of dsr, and leads to no flow. */
 #define LB4_WAY_PENDING 0x8000u
+#define LB4_WAY_DSR	0x4000u
 
 /* Whether a flow of that state is over, and only late packets are expected. */
 static inline int lb4_flow_is_over(__u32 state)
@@ -230,7 +270,8 @@ struct lb4_control {
 	__u16 port_low, port_count;
 	__u16 answer_low, answer_count; /* the same, and what flows of an earlier start have */
 	__u8 accepts;			/* new flows are taken at all */
-	__u8 padding[3];
+	__u8 has_dsr;			/* there are services of dsr */
+	__u8 padding[2];
 };
 _Static_assert(sizeof(struct lb4_control) == 192, "struct lb4_control is part of the ABI");
 

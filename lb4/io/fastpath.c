@@ -44,6 +44,8 @@ struct mapping {
 	X(vips)                                                                                    \
 	X(services)                                                                                \
 	X(ring)                                                                                    \
+	X(motion)                                                                                  \
+	X(spliced)                                                                                 \
 	X(backends)                                                                                \
 	X(interfaces)                                                                              \
 	X(flows)                                                                                   \
@@ -159,6 +161,8 @@ static int set_sizes(struct fastpath *f, const struct fastpath_sizes *sizes)
 	m->n_flows = power_of_two(2ull * sizes->flows);
 	m->n_lines = power_of_two(sizes->flows);
 	r = bpf_map__set_max_entries(f->tc->maps.ring, m->n_ring_chunks);
+	if (r == 0)
+		r = bpf_map__set_max_entries(f->tc->maps.motion, m->n_ring_chunks);
 	if (r == 0)
 		r = bpf_map__set_max_entries(f->tc->maps.backends, m->n_backends);
 	if (r == 0)

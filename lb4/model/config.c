@@ -248,6 +248,20 @@ const char *forward_kind_name(enum forward_kind kind)
 	return words_find(schema_forward_words, kind);
 }
 
+const char *forward_unfit(enum forward_kind kind, const struct address *listen,
+			  const struct address *backend)
+{
+	bool wraps = kind == FORWARD_DSR_IPIP && listen->family == ADDRESS_IPV4;
+
+	if (kind == FORWARD_SPLICE || listen->family == ADDRESS_ANY)
+		return NULL;
+	if (listen->family != backend->family && !wraps)
+		return "does not translate between IPv4 and IPv6";
+	if (forward_is_dsr(kind) && listen->port != backend->port)
+		return "does not change ports";
+	return NULL;
+}
+
 const char *hash_kind_name(enum hash_kind kind)
 {
 	return words_find(schema_hash_words, kind);

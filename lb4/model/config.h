@@ -103,7 +103,15 @@ enum hash_kind {
 enum forward_kind {
 	FORWARD_SPLICE, /* a worker accepts it, connects and relays */
 	FORWARD_NAT,	/* its packets are rewritten where they come in */
+	/* Direct server return: what clients send goes to backends that hold the address … */
+	FORWARD_DSR_L2,	  /* … as it is, on a link that lb4 is on too */
+	FORWARD_DSR_IPIP, /* … in packets of IP in IP */
 };
+
+static inline bool forward_is_dsr(enum forward_kind kind)
+{
+	return kind == FORWARD_DSR_L2 || kind == FORWARD_DSR_IPIP;
+}
 
 enum on_down {
 	ON_DOWN_DRAIN, /* connections of a failed backend may finish, for drain_timeout */
@@ -241,7 +249,7 @@ struct config {
 	uint32_t max_flows;	  /* of nat at a time; default 262144 */
 	uint16_t nat_port_low;	  /* what nat sends to backends from; default 10000 … */
 	uint16_t nat_port_high;	  /* … to 29999 */
-	char *pins; /* directory of a BPF file system; default /sys/fs/bpf/lb4 */
+	char *pins;		  /* directory of a BPF file system; default /sys/fs/bpf/lb4 */
 	uint64_t max_memory;	  /* bytes that clients may make lb4 hold; 0, the default: any */
 	nsec_t stop_timeout;	  /* what SIGTERM lets connections take to finish; default 30s */
 	enum log_level log_level;
@@ -315,6 +323,11 @@ void check_config_deinit(struct check_config *c);
 const char *check_kind_name(enum check_kind kind);
 const char *balance_kind_name(enum balance_kind kind);
 const char *forward_kind_name(enum forward_kind kind);
+
+/* What keeps packets to `listen` from getting to such a backend, as in "forward: nat …"; NULL:
+ * nothing. */
+const char *forward_unfit(enum forward_kind kind, const struct address *listen,
+			  const struct address *backend);
 const char *hash_kind_name(enum hash_kind kind);
 const char *on_down_name(enum on_down on_down);
 const char *fail_mode_name(enum fail_mode fail);

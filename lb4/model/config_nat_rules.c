@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What forward: nat asks of a service and of the file: only packets are there to work with. */
+/* What nat and dsr ask of a service and of the file: only packets are there to work with. */
 #include "config_read.h"
 
 /* What takes more than looking at packets, if it is used. */
@@ -24,7 +24,10 @@ static bool refuse_extras(struct reader *r, const struct reading *reading)
 		{"source_address", s->source_addresses || s->transparent,
 		 "chooses the address by itself"},
 		{"tls_routes", service->n_tls_routes, "does not read what clients send"},
+		{"lifetime", forward_is_dsr(s->forward) && s->lifetime,
+		 "does not know when connections began"},
 	};
+	const char *forward = forward_kind_name(s->forward);
 	bool good = true;
 
 	for (size_t i = 0; i < sizeof(extras) / sizeof(extras[0]); i++) {
@@ -32,8 +35,8 @@ static bool refuse_extras(struct reader *r, const struct reading *reading)
 
 		if (!extras[i].used)
 			continue;
-		faults_add(r->faults, key->line, key->column, "%s: forward: nat %s", extras[i].key,
-			   extras[i].why);
+		faults_add(r->faults, key->line, key->column, "%s: forward: %s %s", extras[i].key,
+			   forward, extras[i].why);
 		faults_hint(r->faults, "remove %s, or say forward: splice, which can do it",
 			    extras[i].key);
 		good = false;
@@ -42,7 +45,7 @@ static bool refuse_extras(struct reader *r, const struct reading *reading)
 }
 
 /* Packets are known by the addresses that they are for. */
-static bool refuse_listens(struct reader *r)
+static bool refuse_listens(struct reader *r, enum forward_kind forward)
 {
 	char text[ADDRESS_TEXT_MAX];
 	bool good = true;
@@ -54,8 +57,8 @@ static bool refuse_listens(struct reader *r)
 			continue;
 		faults_add(
 			r->faults, c->node->line, c->node->column,
-			"listen: \"%s\": forward: nat needs single addresses, without an interface",
-			address_print(&c->address, text));
+			"listen: \"%s\": forward: %s needs single addresses, without an interface",
+			address_print(&c->address, text), forward_kind_name(forward));
 		faults_hint(r->faults, "list single addresses of this machine, or say "
 				       "forward: splice, which can do it");
 		good = false;
@@ -63,47 +66,48 @@ static bool refuse_listens(struct reader *r)
 	return good;
 }
 
-/* An address of the service being read that is not of this family; a wildcard was refused. */
-static const struct claim *find_other_family(const struct reader *r, enum address_family family)
+/* Against each address that the service being read listens at; a wildcard was refused. */
+static bool refuse_backend(struct reader *r, const struct backend_config *b,
+			   const struct yaml_node *n, enum forward_kind forward)
 {
-	for (size_t i = r->first_listen; i < r->listens.n; i++) {
-		const struct claim *c = &r->listens.items[i];
+	char texts[2][ADDRESS_TEXT_MAX];
 
-		if (c->address.family != ADDRESS_ANY && c->address.family != family)
-			return c;
+	for (size_t i = r->first_listen; i < r->listens.n; i++) {
+		const struct address *listen = &r->listens.items[i].address;
+		const char *why = forward_unfit(forward, listen, &b->address);
+
+		if (!why)
+			continue;
+		faults_add(r->faults, n->line, n->column,
+			   "backend \"%s\": %s: forward: %s %s, and the service listens at %s",
+			   b->name, address_print(&b->address, texts[0]),
+			   forward_kind_name(forward), why, address_print(listen, texts[1]));
+		faults_hint(r->faults, "give them a service of their own, or say forward: splice, "
+				       "which can do it");
+		return false;
 	}
-	return NULL;
+	return true;
 }
 
 static bool refuse_backends(struct reader *r, const struct service_config *service)
 {
-	char texts[2][ADDRESS_TEXT_MAX];
+	enum forward_kind forward = service->settings.forward;
 	bool good = true;
 
 	for (size_t i = 0; i < service->n_backends && i < r->backends.n; i++) {
 		const struct backend_config *b = &service->backends[i];
 		const struct yaml_node *n = r->backends.items[i].node;
-		const struct claim *other = find_other_family(r, b->address.family);
 
 		if (b->max_connections) {
 			faults_add(r->faults, n->line, n->column,
-				   "backend \"%s\": max_connections: forward: nat counts nobody's "
+				   "backend \"%s\": max_connections: forward: %s counts nobody's "
 				   "connections",
-				   b->name);
+				   b->name, forward_kind_name(forward));
 			faults_hint(r->faults, "remove max_connections, or say forward: splice, "
 					       "which can do it");
 			good = false;
 		}
-		if (other) {
-			faults_add(r->faults, n->line, n->column,
-				   "backend \"%s\": %s: forward: nat does not translate between "
-				   "IPv4 and IPv6, and the service listens at %s",
-				   b->name, address_print(&b->address, texts[0]),
-				   address_print(&other->address, texts[1]));
-			faults_hint(r->faults, "give each family a service of its own, or say "
-					       "forward: splice, which can do it");
-			good = false;
-		}
+		good &= refuse_backend(r, b, n, forward);
 	}
 	return good;
 }
@@ -113,11 +117,12 @@ bool rule_nat(struct reader *r, const struct reading *reading)
 	const struct service_config *service = reading->target;
 	bool good;
 
-	if (service->settings.forward != FORWARD_NAT)
+	if (service->settings.forward == FORWARD_SPLICE)
 		return true;
-	r->routes.services[r->routes.n_services - 1].nat = find_given(reading, "forward")->value;
+	r->routes.services[r->routes.n_services - 1].forward =
+		find_given(reading, "forward")->value;
 	good = refuse_extras(r, reading);
-	good &= refuse_listens(r);
+	good &= refuse_listens(r, service->settings.forward);
 	good &= refuse_backends(r, service);
 	return good;
 }
@@ -130,12 +135,13 @@ bool rule_interfaces(struct reader *r, const struct reading *reading)
 	if (reading->mapping->open || find_given(reading, "interfaces")->key)
 		return true;
 	for (size_t i = 0; i < r->routes.n_services; i++) {
-		const struct yaml_node *nat = r->routes.services[i].nat;
+		const struct yaml_node *forward = r->routes.services[i].forward;
 
-		if (!nat)
+		if (!forward)
 			continue;
-		faults_add(r->faults, nat->line, nat->column,
-			   "forward: nat rewrites packets at interfaces, and the file names none");
+		faults_add(r->faults, forward->line, forward->column,
+			   "forward: %.*s takes packets at interfaces, and the file names none",
+			   (int)forward->length, forward->text);
 		faults_hint(r->faults, "add interfaces, such as [eth0], or say forward: splice, "
 				       "which can do without");
 		good = false;

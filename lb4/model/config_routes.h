@@ -16,8 +16,8 @@ struct reading;
 /* A service of the file, at its index in the configuration. */
 struct service_mark {
 	const struct yaml_node *key;
-	const struct yaml_node *nat; /* where it says forward: nat; or NULL */
-	bool needs_listen;	     /* it has none, and only a route to it would excuse that */
+	const struct yaml_node *forward; /* where it says that packets are forwarded; or NULL */
+	bool needs_listen;		 /* it has none, and only a route to it would excuse that */
 	bool routed;
 };
 

@@ -13,6 +13,8 @@ struct fastpath_maps {
 	struct lb4_vip *vips;		    /* LB4_VIPS_MAX */
 	struct lb4_service *services;	    /* LB4_SERVICES_MAX */
 	struct lb4_ring_chunk *ring;
+	struct lb4_motion_chunk *motion; /* as many */
+	struct lb4_spliced *spliced;
 	struct lb4_backend *backends;
 	struct lb4_interface *interfaces; /* LB4_INTERFACES_MAX */
 	struct lb4_flow *flows;

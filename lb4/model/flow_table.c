@@ -147,3 +147,34 @@ uint32_t flow_table_walk(struct flow_table *t, uint32_t first, uint32_t n, flow_
 			visit_flow(t, &t->flows[i], visit, context);
 	return end;
 }
+
+/* Programs may hear of it meanwhile, and then it stays. */
+static void visit_way(struct lb4_way *place, uint32_t now, way_visit *visit, void *context)
+{
+	__u64 tag = __atomic_load_n(&place->tag, __ATOMIC_ACQUIRE);
+	struct lb4_way way = *place;
+	uint32_t limit;
+	int16_t age;
+
+	if (tag < LB4_TAG_FIRST || !(way.state & LB4_WAY_DSR) || (way.state & LB4_WAY_PENDING))
+		return;
+	limit = visit(context, &way);
+	if (!(way.state & LB4_FLOW_ESTABLISHED))
+		limit = ABANDONED_TICKS;
+	age = (int16_t)((uint16_t)now - way.last);
+	if (age < 0 || (uint32_t)age <= limit || !exchange(&place->tag, tag, LB4_TAG_BUSY))
+		return;
+	__atomic_store_n(&place->tag, place->last == way.last ? LB4_TAG_FREE : tag,
+			 __ATOMIC_SEQ_CST);
+}
+
+uint32_t flow_table_walk_ways(struct flow_table *t, uint32_t first, uint32_t n, uint32_t now,
+			      way_visit *visit, void *context)
+{
+	uint32_t end = n < t->n_lines - first ? first + n : t->n_lines;
+
+	for (uint32_t i = first; i < end; i++)
+		for (size_t j = 0; j < LB4_WAYS; j++)
+			visit_way(&t->lines[i].way[j], now, visit, context);
+	return end;
+}

@@ -19,7 +19,7 @@ struct flow_table {
 	struct lb4_flow *flows;
 	struct lb4_line *lines;
 	struct lb4_backend_counters *counters; /* the first CPU's; `ended` is counted there */
-	uint32_t n_flows;
+	uint32_t n_flows, n_lines;
 };
 
 /* Now, as maps tell time; of CLOCK_MONOTONIC. */
@@ -55,3 +55,11 @@ enum flow_fate flow_judge(const struct lb4_flow *f, const struct flow_limits *li
 typedef bool flow_visit(void *context, const struct lb4_flow *f);
 uint32_t flow_table_walk(struct flow_table *t, uint32_t first, uint32_t n, flow_visit *visit,
 			 void *context);
+
+/*
+ * The same of lines and the ways of dsr in them, which end when they have been silent for longer
+ * than `visit` says, in ticks.
+ */
+typedef uint32_t way_visit(void *context, const struct lb4_way *way);
+uint32_t flow_table_walk_ways(struct flow_table *t, uint32_t first, uint32_t n, uint32_t now,
+			      way_visit *visit, void *context);

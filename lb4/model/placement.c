@@ -4,49 +4,7 @@
 #include <string.h>
 
 #include "cleanup.h"
-#include "placement.h"
-#include "vip_table.h"
-
-/* An owner in the ring has 15 bits. */
-#define PLACES_MAX 32768u
-
-struct backend_place {
-	struct backend *backend; /* NULL: free, unless it is … */
-	bool orphan;		 /* … with flows that another process has left */
-	struct service *service;
-	struct service_settings settings; /* counted */
-	bool current;			  /* new flows may come to it */
-	bool walked;			  /* the walk began after they no longer could */
-	uint32_t flows;			  /* as the walk has counted so far */
-	/* As last told. */
-	uint64_t begun, bytes_in, bytes_out;
-	uint64_t active;
-};
-
-struct vip_place {
-	bool used;
-	bool listed;  /* the table that programs look into leads to it */
-	bool current; /* still a listen address of a service that is forwarded */
-	bool walked;  /* as of a backend */
-	uint32_t flows;
-};
-
-/* A table of slots. */
-struct service_place {
-	struct service *service; /* NULL: free, unless it has chunks: another process has left it */
-	uint32_t first, n_chunks;
-	bool current;
-};
-
-struct placement {
-	const struct fastpath_maps *maps;
-	struct backend_place *backends;
-	struct vip_place vips[LB4_VIPS_MAX];
-	struct service_place services[LB4_SERVICES_MAX];
-	bool *chunks; /* taken */
-	bool vips_changed;
-	struct vip_entry entries[2 * LB4_VIPS_MAX];
-};
+#include "placement_private.h"
 
 static uint32_t chunks_of(uint32_t slots)
 {
@@ -168,11 +126,13 @@ static uint64_t active_of(const struct lb4_backend_counters *c)
 	return c->flows > gone ? c->flows - gone : 0;
 }
 
+/* With `source` NULL from whichever address it is reached. */
 static uint32_t find_backend(const struct placement *p, const struct backend *b,
 			     const struct address *source)
 {
 	for (uint32_t i = 0; i < p->maps->n_backends; i++)
-		if (p->backends[i].backend == b && same_ip(p->maps->backends[i].source, source->ip))
+		if (p->backends[i].backend == b &&
+		    (!source || same_ip(p->maps->backends[i].source, source->ip)))
 			return i;
 	return PLACES_MAX;
 }
@@ -193,16 +153,17 @@ static uint32_t find_orphan(const struct placement *p, const struct backend *b,
 		const struct lb4_backend *m = &p->maps->backends[i];
 
 		if (p->backends[i].orphan && m->port == htons(b->address.port) &&
-		    same_ip(m->address, b->address.ip) && same_ip(m->source, source->ip))
+		    same_ip(m->address, b->address.ip) &&
+		    (!source || same_ip(m->source, source->ip)))
 			return i;
 	}
 	return PLACES_MAX;
 }
 
 static uint32_t take_backend_place(struct placement *p, struct backend *b,
-				   const struct backend_way *way)
+				   const struct address *source)
 {
-	uint32_t place = find_orphan(p, b, &way->source);
+	uint32_t place = find_orphan(p, b, source);
 	struct lb4_backend_counters sum;
 	struct lb4_backend *m;
 
@@ -213,7 +174,6 @@ static uint32_t take_backend_place(struct placement *p, struct backend *b,
 		m = &p->maps->backends[place];
 		*m = (struct lb4_backend){.port = htons(b->address.port)};
 		memcpy(m->address, b->address.ip, sizeof(m->address));
-		memcpy(m->source, way->source.ip, sizeof(m->source));
 	}
 	sum = sum_counters(p, place);
 	p->backends[place] = (struct backend_place){
@@ -225,6 +185,33 @@ static uint32_t take_backend_place(struct placement *p, struct backend *b,
 	return place;
 }
 
+static uint8_t forward_code(enum forward_kind kind)
+{
+	switch (kind) {
+	case FORWARD_DSR_L2:
+		return LB4_FORWARD_DSR_L2;
+	case FORWARD_DSR_IPIP:
+		return LB4_FORWARD_DSR_IPIP;
+	case FORWARD_SPLICE:
+	case FORWARD_NAT:
+		break;
+	}
+	return LB4_FORWARD_NAT;
+}
+
+/* Whether packets that are forwarded like that get there, and answers back. */
+static bool suits(uint8_t forward, const struct backend_way *way)
+{
+	switch (forward) {
+	case LB4_FORWARD_NAT:
+		return way->returns;
+	case LB4_FORWARD_DSR_L2:
+		return !way->has_gateway; /* it would not know the VIP */
+	default:
+		return true;
+	}
+}
+
 /* Flows that there are take the new way as well. */
 static void set_way(struct lb4_backend *m, const struct backend_way *way)
 {
@@ -234,21 +221,32 @@ static void set_way(struct lb4_backend *m, const struct backend_way *way)
 	memcpy(m->gateway, way->gateway.ip, sizeof(m->gateway));
 	m->interface = way->interface;
 	m->mss_max = way->mss_max;
-	__atomic_store_n(&m->reachable, way->reachable, __ATOMIC_RELEASE);
+	__atomic_store_n(&m->reachable, way->reachable && suits(m->forward, way), __ATOMIC_RELEASE);
+}
+
+/* Who may be chosen again has its flows back. */
+static void set_forward(struct lb4_backend *m, const struct snapshot_service *s, size_t member)
+{
+	m->forward = forward_code(s->settings.forward);
+	if (member < s->table->n_members && s->table->eligible[member])
+		__atomic_store_n(&m->left, 0, __ATOMIC_RELEASE);
 }
 
 /* Where the backend is; PLACES_MAX: no room. */
 static uint32_t place_backend(struct placement *p, const struct snapshot_service *s, size_t member,
 			      const struct backend_way *way)
 {
-	uint32_t place = find_backend(p, s->backends[member], &way->source);
+	/* Of dsr, which writes nothing into packets, the backend is the same wherever we are. */
+	const struct address *source = forward_is_dsr(s->settings.forward) ? NULL : &way->source;
+	uint32_t place = find_backend(p, s->backends[member], source);
 	struct backend_place *b;
 
 	if (place == PLACES_MAX)
-		place = take_backend_place(p, s->backends[member], way);
+		place = take_backend_place(p, s->backends[member], source);
 	if (place == PLACES_MAX)
 		return place;
 	b = &p->backends[place];
+	memcpy(p->maps->backends[place].source, way->source.ip, 16);
 	if (b->service != s->service) {
 		service_unref(b->service);
 		b->service = service_ref(s->service);
@@ -256,6 +254,7 @@ static uint32_t place_backend(struct placement *p, const struct snapshot_service
 	service_settings_unref(&b->settings);
 	b->settings = service_settings_ref(&s->settings);
 	b->current = true;
+	set_forward(&p->maps->backends[place], s, member);
 	set_way(&p->maps->backends[place], way);
 	return place;
 }
@@ -277,28 +276,55 @@ static bool find_chunks(const struct placement *p, uint32_t n, uint32_t *ret)
 	return false;
 }
 
-static uint32_t find_service(const struct placement *p, const struct service *s, uint32_t n_chunks)
+static uint32_t find_service(const struct placement *p, const struct snapshot_service *s,
+			     uint32_t n_chunks)
 {
+	bool is_dsr = forward_is_dsr(s->settings.forward);
+
 	for (uint32_t i = 0; i < LB4_SERVICES_MAX; i++)
-		if (p->services[i].service == s && p->services[i].n_chunks == n_chunks)
+		if (p->services[i].service == s->service && p->services[i].n_chunks == n_chunks &&
+		    is_dsr_place(p, i) == is_dsr && (!is_dsr || dsr_hashes_alike(p, i, s)))
 			return i;
 	return LB4_SERVICES_MAX;
 }
 
-static uint32_t take_service_place(struct placement *p, struct service *s, uint32_t n_chunks)
+static uint32_t free_service_place(const struct placement *p)
 {
-	uint32_t place = find_service(p, NULL, 0), first; /* none, and no chunks: free */
+	for (uint32_t i = 0; i < LB4_SERVICES_MAX; i++)
+		if (!p->services[i].service && p->services[i].n_chunks == 0)
+			return i;
+	return LB4_SERVICES_MAX;
+}
+
+/* Nobody has the slots yet. */
+static void clear_slots(struct placement *p, uint32_t first, uint32_t n_chunks)
+{
+	for (uint32_t i = first; i < first + n_chunks; i++) {
+		p->chunks[i] = true;
+		memset(&p->maps->motion[i], 0, sizeof(p->maps->motion[i]));
+		for (uint32_t slot = 0; slot < LB4_RING_CHUNK; slot++)
+			p->maps->ring[i].owner[slot] = LB4_RING_NONE;
+	}
+}
+
+static uint32_t take_service_place(struct placement *p, const struct snapshot_service *s,
+				   uint32_t n_chunks)
+{
+	uint32_t place = free_service_place(p), first;
 
 	if (place == LB4_SERVICES_MAX || !find_chunks(p, n_chunks, &first))
 		return LB4_SERVICES_MAX;
-	for (uint32_t i = 0; i < n_chunks; i++)
-		p->chunks[first + i] = true;
+	clear_slots(p, first, n_chunks);
 	p->services[place] = (struct service_place){
-		.service = service_ref(s),
+		.service = service_ref(s->service),
 		.first = first,
 		.n_chunks = n_chunks,
 	};
-	p->maps->services[place] = (struct lb4_service){.ring = first};
+	p->maps->services[place] = (struct lb4_service){
+		.ring = first,
+		.forward = forward_code(s->settings.forward),
+		.has_nat = forward_is_dsr(s->settings.forward),
+	};
 	return place;
 }
 
@@ -322,6 +348,7 @@ static void write_service(struct lb4_service *m, const struct snapshot_service *
 	m->hash_source = s->settings.hash == HASH_SOURCE;
 	m->mask_ipv4 = s->settings.mask_ipv4;
 	m->mask_ipv6 = s->settings.mask_ipv6;
+	m->forward = forward_code(s->settings.forward);
 	__atomic_store_n(&m->accepts, 1, __ATOMIC_RELEASE);
 }
 
@@ -359,6 +386,8 @@ static bool place_vip(struct placement *p, const struct address *a, uint32_t ser
 	if (place == LB4_VIP_NONE)
 		return false;
 	p->vips[place].current = true;
+	if (dsr_holds_vip(p, place))
+		return true; /* spliced until then */
 	__atomic_store_n(&p->maps->vips[place].service, (uint16_t)service, __ATOMIC_RELEASE);
 	return true;
 }
@@ -416,27 +445,60 @@ static bool place_all_backends(struct placement *p, const struct placed_service 
 	return true;
 }
 
-/* Its ring first, then the service, then who finds it. */
+/* Where the service is; LB4_SERVICES_MAX: no room. */
+static uint32_t place_service(struct placement *p, const struct placed_service *s)
+{
+	uint32_t n_chunks = chunks_of(s->service->table->size);
+	uint32_t index = find_service(p, s->service, n_chunks);
+
+	if (index == LB4_SERVICES_MAX && forward_is_dsr(s->service->settings.forward)) {
+		index = dsr_find_left(p, s);
+		if (index != LB4_SERVICES_MAX)
+			p->services[index].service = service_ref(s->service->service);
+	}
+	if (index == LB4_SERVICES_MAX)
+		index = take_service_place(p, s->service, n_chunks);
+	return index;
+}
+
+/* Its ring first, then the service; who finds it comes when all are there. */
 static bool place(struct placement *p, const struct placed_service *s)
 {
 	const struct snapshot_service *service = s->service;
-	uint32_t n_chunks = chunks_of(service->table->size);
 	_cleanup_(freep) uint32_t *places = calloc(service->n_backends + 1, sizeof(places[0]));
-	uint32_t index = find_service(p, service->service, n_chunks);
-	bool all = true;
+	uint32_t index;
 
 	if (!places || service->table->size == 0 || !place_all_backends(p, s, places))
 		return false;
-	if (index == LB4_SERVICES_MAX)
-		index = take_service_place(p, service->service, n_chunks);
+	index = place_service(p, s);
 	if (index == LB4_SERVICES_MAX)
 		return false;
-	write_ring(p, p->services[index].first, service->table, places);
+	if (forward_is_dsr(service->settings.forward))
+		dsr_write_slots(p, index, s, places);
+	else
+		write_ring(p, p->services[index].first, service->table, places);
 	write_service(&p->maps->services[index], service);
 	p->services[index].current = true;
-	for (size_t i = 0; i < s->n_listen; i++)
-		all &= place_vip(p, &s->listen[i], index);
-	return all;
+	p->services[index].lingers = false;
+	p->services[index].placed = s;
+	return true;
+}
+
+/* How many services have listen addresses that found no room. */
+static size_t place_vips(struct placement *p)
+{
+	size_t n_failed = 0;
+
+	for (uint32_t i = 0; i < LB4_SERVICES_MAX; i++) {
+		const struct placed_service *s = p->services[i].placed;
+		bool all = true;
+
+		for (size_t j = 0; s && j < s->n_listen; j++)
+			all &= place_vip(p, &s->listen[j], i);
+		p->services[i].placed = NULL;
+		n_failed += !all;
+	}
+	return n_failed;
 }
 
 static void retire_all(struct placement *p)
@@ -453,30 +515,45 @@ static void retire_all(struct placement *p)
 		p->services[i].current = false;
 }
 
+static bool is_retired(const struct placement *p, uint32_t service)
+{
+	return p->services[service].n_chunks > 0 && !p->services[service].current;
+}
+
 /* No new flows for what is no longer there. Whether there is more room now. */
 static bool close_retired(struct placement *p, void (*synchronize)(void))
 {
 	bool any = false;
 
+	for (uint32_t i = 0; i < LB4_SERVICES_MAX; i++)
+		p->services[i].lingers = is_retired(p, i) && dsr_linger(p, i);
 	for (uint32_t i = 0; i < LB4_VIPS_MAX; i++)
-		if (p->vips[i].used && !p->vips[i].current)
+		if (p->vips[i].used && !p->vips[i].current && !dsr_holds_vip(p, i))
 			__atomic_store_n(&p->maps->vips[i].service, LB4_SERVICES_MAX,
 					 __ATOMIC_RELEASE);
 	for (uint32_t i = 0; i < LB4_SERVICES_MAX; i++) {
-		if (p->services[i].n_chunks == 0 || p->services[i].current)
+		if (!is_retired(p, i))
 			continue;
 		__atomic_store_n(&p->maps->services[i].accepts, 0, __ATOMIC_RELEASE);
-		any = true;
+		any |= !p->services[i].lingers;
 	}
 	if (!any)
 		return false;
 	synchronize();
 	for (uint32_t i = 0; i < LB4_SERVICES_MAX; i++)
-		if (p->services[i].n_chunks && !p->services[i].current) {
-			p->maps->services[i].ring_size = 0;
+		if (is_retired(p, i) && !p->services[i].lingers) {
+			p->maps->services[i] = (struct lb4_service){};
 			free_service(p, &p->services[i]);
 		}
 	return true;
+}
+
+static bool has_dsr(const struct placement *p)
+{
+	for (uint32_t i = 0; i < LB4_SERVICES_MAX; i++)
+		if (is_dsr_place(p, i))
+			return true;
+	return false;
 }
 
 static size_t place_all(struct placement *p, const struct placed_service *services, size_t n,
@@ -487,16 +564,20 @@ static size_t place_all(struct placement *p, const struct placed_service *servic
 	retire_all(p);
 	for (size_t i = 0; i < n; i++)
 		n_failed += !place(p, &services[i]);
+	n_failed += place_vips(p);
+	p->maps->control->has_dsr = has_dsr(p);
 	if (p->vips_changed)
 		write_vips(p, synchronize);
 	return n_failed;
 }
 
 size_t placement_update(struct placement *p, const struct placed_service *services, size_t n,
-			void (*synchronize)(void))
+			uint32_t now, void (*synchronize)(void))
 {
-	size_t n_failed = place_all(p, services, n, synchronize);
+	size_t n_failed;
 
+	p->now = now;
+	n_failed = place_all(p, services, n, synchronize);
 	if (close_retired(p, synchronize) && n_failed > 0) {
 		n_failed = place_all(p, services, n, synchronize);
 		close_retired(p, synchronize);
@@ -533,12 +614,15 @@ void placement_begin_count(struct placement *p)
 {
 	for (uint32_t i = 0; i < p->maps->n_backends; i++) {
 		p->backends[i].flows = 0;
+		p->backends[i].ways = 0;
 		p->backends[i].walked = !p->backends[i].current;
 	}
 	for (uint32_t i = 0; i < LB4_VIPS_MAX; i++) {
 		p->vips[i].flows = 0;
 		p->vips[i].walked = !p->vips[i].current;
 	}
+	for (uint32_t i = 0; i < LB4_SERVICES_MAX; i++)
+		p->services[i].walked = true;
 }
 
 void placement_count(struct placement *p, const struct lb4_flow *f)
@@ -549,13 +633,15 @@ void placement_count(struct placement *p, const struct lb4_flow *f)
 		p->vips[f->vip].flows++;
 }
 
-void placement_end_count(struct placement *p)
+void placement_end_count(struct placement *p, uint32_t now)
 {
+	p->now = now;
+	dsr_end_count(p);
 	placement_tell_counters(p);
 	for (uint32_t i = 0; i < p->maps->n_backends; i++) {
 		struct backend_place *b = &p->backends[i];
 
-		if (b->current || !b->walked || b->flows || b->active)
+		if (b->current || !b->walked || b->flows || b->ways || b->active)
 			continue;
 		b->orphan = false;
 		if (b->backend)
@@ -564,7 +650,7 @@ void placement_end_count(struct placement *p)
 	for (uint32_t i = 0; i < LB4_VIPS_MAX; i++) {
 		struct vip_place *v = &p->vips[i];
 
-		if (!v->used || v->current || !v->walked || v->flows)
+		if (!v->used || v->current || !v->walked || v->flows || dsr_holds_vip(p, i))
 			continue;
 		v->used = false;
 		p->vips_changed = true; /* written with the next update */
@@ -576,6 +662,22 @@ static void add_level(_Atomic uint64_t *level, uint64_t from, uint64_t to)
 	counter_add(*level, to - from);
 }
 
+/* How many of dsr's flows there are nobody knows, but for those that have ways. */
+static void forget_flows(struct placement *p, uint32_t place, struct lb4_backend_counters *sum)
+{
+	uint64_t begun = sum->flows - p->backends[place].begun;
+
+	p->maps->backend_counters[place].ended += begun;
+	sum->ended += begun;
+}
+
+void placement_leave(struct placement *p, const struct backend *b)
+{
+	for (uint32_t i = 0; i < p->maps->n_backends; i++)
+		if (p->backends[i].backend == b)
+			__atomic_store_n(&p->maps->backends[i].left, 1, __ATOMIC_RELEASE);
+}
+
 void placement_tell_counters(struct placement *p)
 {
 	for (uint32_t i = 0; i < p->maps->n_backends; i++) {
@@ -583,10 +685,13 @@ void placement_tell_counters(struct placement *p)
 		struct lb4_backend_counters sum;
 		struct backend_counters *backend;
 		struct service_counters *service;
+		uint64_t active;
 
 		if (!b->backend)
 			continue;
 		sum = sum_counters(p, i);
+		if (p->maps->backends[i].forward != LB4_FORWARD_NAT)
+			forget_flows(p, i, &sum);
 		backend = &b->backend->counters[b->backend->n_workers];
 		service = &b->service->counters[b->service->n_workers];
 		counter_add(backend->connections, sum.flows - b->begun);
@@ -595,12 +700,13 @@ void placement_tell_counters(struct placement *p)
 		counter_add(service->bytes_in, sum.bytes_in - b->bytes_in);
 		counter_add(backend->bytes_out, sum.bytes_out - b->bytes_out);
 		counter_add(service->bytes_out, sum.bytes_out - b->bytes_out);
-		add_level(&backend->active, b->active, active_of(&sum));
-		add_level(&service->active, b->active, active_of(&sum));
+		active = active_of(&sum) + b->ways_before;
+		add_level(&backend->active, b->active, active);
+		add_level(&service->active, b->active, active);
 		b->begun = sum.flows;
 		b->bytes_in = sum.bytes_in;
 		b->bytes_out = sum.bytes_out;
-		b->active = active_of(&sum);
+		b->active = active;
 	}
 }
 

@@ -21,6 +21,7 @@ struct placement;
 /* How packets get to a backend, at this time. */
 struct backend_way {
 	bool reachable;
+	bool returns; /* answers come in where the program is, which nat needs */
 	uint32_t interface;
 	uint16_t mss_max;
 	struct address source; /* ours */
@@ -49,11 +50,11 @@ struct placement *placement_new(const struct fastpath_maps *maps, bool adopted);
 struct placement *placement_free(struct placement *p);
 
 /*
- * Makes the maps say so. `synchronize` returns when no program runs any more that ran when it was
+ * Makes the maps say so, at the tick `now`. `synchronize` returns when no program runs any more that ran when it was
  * called. Returns how many services found no room, and are not forwarded.
  */
 size_t placement_update(struct placement *p, const struct placed_service *services, size_t n,
-			void (*synchronize)(void));
+			uint32_t now, void (*synchronize)(void));
 
 /* What a flow's backend and service are; NULL: nothing that is known. */
 struct backend *placement_backend(const struct placement *p, const struct lb4_flow *f);
@@ -66,13 +67,31 @@ const struct service_settings *placement_settings(const struct placement *p,
  */
 void placement_begin_count(struct placement *p);
 void placement_count(struct placement *p, const struct lb4_flow *f);
-void placement_end_count(struct placement *p);
+
+/* The same of a way of dsr: how long it may be silent, in ticks. */
+uint32_t placement_count_way(struct placement *p, const struct lb4_way *way);
+void placement_end_count(struct placement *p, uint32_t now);
+
+/* Connections of dsr that this backend has are those of whom their slots belong to, until it may be
+ * chosen again. */
+void placement_leave(struct placement *p, const struct backend *b);
 
 /* Brings the counters of backends and services up to what the maps' counters say. */
 void placement_tell_counters(struct placement *p);
 
 /* A flow has ended for that reason. */
 void placement_tell_end(struct placement *p, const struct lb4_flow *f, enum end_reason reason);
+
+/* Slots of a service of dsr that are not still, as of the last whole walk; false: all are. */
+struct placement_slots {
+	uint32_t moving, pinned;
+	bool lingers; /* it is forwarded in another way now, or gone; new connections are spliced */
+};
+bool placement_slots(const struct placement *p, const struct service *s,
+		     struct placement_slots *ret);
+
+/* Services that linger. */
+size_t placement_lingering(const struct placement *p);
 
 /* Flows that there are now. */
 uint64_t placement_flows(const struct placement *p);

@@ -130,6 +130,8 @@ const struct word schema_balance_words[] = {
 const struct word schema_forward_words[] = {
 	{"splice", FORWARD_SPLICE},
 	{"nat", FORWARD_NAT},
+	{"dsr-l2", FORWARD_DSR_L2},
+	{"dsr-ipip", FORWARD_DSR_IPIP},
 	{},
 };
 

@@ -75,6 +75,16 @@ static int set_backends(struct daemon *d, struct live_service *s,
 	return 0;
 }
 
+/* What keeps packets of the service from getting to such a backend; NULL: nothing. */
+static const char *find_unfit(const struct live_service *s, const struct address *backend)
+{
+	const char *why = NULL;
+
+	for (size_t i = 0; i < s->n_listeners && !why; i++)
+		why = forward_unfit(s->settings.forward, &s->listeners[i].address, backend);
+	return why;
+}
+
 int daemon_add_backend(struct daemon *d, const char *service, const char *name, const char *address,
 		       uint32_t weight, bool backup, char **ret_error)
 {
@@ -82,6 +92,7 @@ int daemon_add_backend(struct daemon *d, const char *service, const char *name, 
 	_cleanup_(freep) struct backend_config *configs = NULL;
 	char text[ADDRESS_TEXT_MAX];
 	struct live_service *s = NULL;
+	const char *why;
 	size_t n;
 	int r = find(d, service, NULL, &s, NULL, ret_error);
 
@@ -105,13 +116,10 @@ int daemon_add_backend(struct daemon *d, const char *service, const char *name, 
 					     "%s is the address of backend %s already",
 					     address_print(&b->address, text), b->name);
 	}
-	if (s->settings.forward == FORWARD_NAT && n > 0 &&
-	    s->backends[0].backend->address.family != added.address.family)
-		return daemon_refuse(
-			ret_error, -EINVAL,
-			"service %s has forward: nat, which does not translate between "
-			"IPv4 and IPv6",
-			service);
+	why = find_unfit(s, &added.address);
+	if (why)
+		return daemon_refuse(ret_error, -EINVAL, "service %s has forward: %s, which %s",
+				     service, forward_kind_name(s->settings.forward), why);
 	configs = present_backends(s, 1);
 	if (!configs)
 		return -ENOMEM;

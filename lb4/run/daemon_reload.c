@@ -35,6 +35,20 @@ static int check_losses(const struct daemon *d, const struct config *config, cha
 	return 0;
 }
 
+/* Connections of dsr are known by the slot that the seed gives them, and by nothing else. */
+static int check_seed(const struct daemon *d, const struct config *config, char **ret_error)
+{
+	for (size_t i = 0; i < d->n_services && config->seed != d->config->seed; i++)
+		if (forward_is_dsr(d->services[i]->settings.forward))
+			return daemon_refuse(
+				ret_error, -EPERM,
+				"the file has another seed, and connections of service %s, which "
+				"has forward: %s, would get to other backends",
+				d->services[i]->service->name,
+				forward_kind_name(d->services[i]->settings.forward));
+	return 0;
+}
+
 /* Listeners opened now would keep it from ever ending. */
 static int refuse_while_stopping(const struct daemon *d, char **ret_error)
 {
@@ -56,7 +70,8 @@ int daemon_plan(struct daemon *d, const struct config *config, struct plan **ret
 		r = daemon_try_listeners(d, config, ret_error);
 	if (r < 0)
 		return r;
-	check_losses(d, config, &plan->losses);
+	if (check_losses(d, config, &plan->losses) == 0)
+		check_seed(d, config, &plan->losses);
 	*ret = take_ptr(plan);
 	return 0;
 }
@@ -82,6 +97,8 @@ static int reload(struct daemon *d, bool force, struct plan **ret, struct config
 				     strerrordesc_np(-r));
 	if (!force) {
 		r = check_losses(d, config, ret_error);
+		if (r >= 0)
+			r = check_seed(d, config, ret_error);
 		if (r < 0)
 			return r;
 	}

@@ -59,8 +59,10 @@ struct forwarding {
 	struct known_way *ways; /* as they were when last asked for */
 	size_t n_ways;
 	uint32_t walk_at; /* place of the table */
+	uint32_t ways_at; /* line of the other table */
 	nsec_t walk_next, routes_next;
 	size_t n_homeless; /* services that found no room, as last told */
+	size_t n_lingering;
 
 	/* For those whose flows are being reset: */
 	const struct backend *leaving;
@@ -94,7 +96,7 @@ static struct fastpath_sizes sizes_of(const struct config *config)
 	for (size_t i = 0; i < config->n_services; i++) {
 		const struct service_config *service = &config->services[i];
 
-		if (service->settings.forward != FORWARD_NAT)
+		if (service->settings.forward == FORWARD_SPLICE)
 			continue;
 		backends += 2 * service->n_backends;
 		chunks += service->settings.table_size / LB4_RING_CHUNK + 1;
@@ -205,6 +207,7 @@ static int load(struct forwarding *f, const struct config *config, const char *c
 		.lines = f->maps->lines,
 		.counters = f->maps->backend_counters,
 		.n_flows = f->maps->n_flows,
+		.n_lines = f->maps->n_lines,
 	};
 	f->max_flows = f->maps->n_lines; /* of an earlier start, perhaps */
 	return 0;
@@ -266,7 +269,7 @@ static bool is_attached(const struct forwarding *f, uint32_t interface)
 	return false;
 }
 
-/* A backend whose answers would not pass the program is not for nat, nor one on this machine. */
+/* A backend on this machine has none. */
 static struct backend_way find_way(const struct forwarding *f, const struct address *a)
 {
 	unsigned headers =
@@ -279,7 +282,8 @@ static struct backend_way find_way(const struct forwarding *f, const struct addr
 		return way;
 	if (route.mtu && route.mtu < mtu)
 		mtu = route.mtu;
-	way.reachable = is_attached(f, route.interface);
+	way.reachable = true;
+	way.returns = is_attached(f, route.interface);
 	way.interface = route.interface;
 	way.mss_max = fastpath_mss(mtu, headers);
 	way.source = route.source;
@@ -358,7 +362,7 @@ static struct placed_service *place_services(struct daemon *d, size_t *ret_n)
 		const struct snapshot_service *s =
 			snapshot_find(d->snapshot, d->services[i]->service);
 
-		if (!s || s->settings.forward != FORWARD_NAT)
+		if (!s || s->settings.forward == FORWARD_SPLICE)
 			continue;
 		placed[n] = (struct placed_service){
 			.service = s,
@@ -384,6 +388,16 @@ static void tell_homeless(struct forwarding *f, size_t n)
 			  "when lb4 starts: they are spliced until then",
 			  n);
 	f->n_homeless = n;
+}
+
+static void tell_lingering(struct forwarding *f)
+{
+	size_t n = placement_lingering(f->placement);
+
+	if (n > f->n_lingering)
+		log_info("connections of a service that had forward: dsr go on where they are; "
+			 "until they have ended, new ones of its listen addresses are spliced");
+	f->n_lingering = n;
 }
 
 /* A reload may have changed the seed. New flows of that moment may go to somebody else. */
@@ -416,7 +430,9 @@ void forwarding_publish(struct daemon *d)
 	}
 	set_choice(f, d->config->seed);
 	f->maps->control->accepts = f->accepts && !d->stopping;
-	tell_homeless(f, placement_update(f->placement, placed, n, fastpath_synchronize));
+	tell_homeless(f, placement_update(f->placement, placed, n, flow_ticks(clock_now()),
+					  fastpath_synchronize));
+	tell_lingering(f);
 	remember_ways(f, placed, n);
 	free_placed(placed, n);
 }
@@ -537,6 +553,13 @@ static bool visit(void *context, const struct lb4_flow *flow)
 	return false;
 }
 
+static uint32_t visit_way(void *context, const struct lb4_way *way)
+{
+	struct forwarding *f = context;
+
+	return placement_count_way(f->placement, way);
+}
+
 /* Of a walk that resets the flows of a backend, or of all. */
 static bool leave(void *context, const struct lb4_flow *flow)
 {
@@ -561,8 +584,10 @@ static void leave_all(struct forwarding *f, const struct backend *b, enum end_re
 
 void forwarding_leave_backend(struct daemon *d, const struct backend *b, enum end_reason reason)
 {
-	if (d->forwarding && d->forwarding->fastpath && reason != END_NONE)
-		leave_all(d->forwarding, b, reason);
+	if (!d->forwarding || !d->forwarding->fastpath || reason == END_NONE)
+		return;
+	placement_leave(d->forwarding->placement, b);
+	leave_all(d->forwarding, b, reason);
 }
 
 void forwarding_stop(struct daemon *d)
@@ -589,11 +614,16 @@ static void walk_on(struct forwarding *f)
 		placement_begin_count(f->placement);
 	f->walk_at =
 		flow_table_walk(&f->table, f->walk_at, f->table.n_flows / WALK_PARTS + 1, visit, f);
+	if (f->maps->control->has_dsr)
+		f->ways_at = flow_table_walk_ways(&f->table, f->ways_at,
+						  f->table.n_lines / WALK_PARTS + 1,
+						  flow_ticks(f->now), visit_way, f);
 	placement_tell_counters(f->placement);
 	if (f->walk_at < f->table.n_flows)
 		return;
-	placement_end_count(f->placement);
+	placement_end_count(f->placement, flow_ticks(f->now));
 	f->walk_at = 0;
+	f->ways_at = 0;
 }
 
 void forwarding_on_time(struct daemon *d)

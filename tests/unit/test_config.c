@@ -451,12 +451,18 @@ static void what_nat_goes_with(void **state)
 		"  six: {listen: \"[2001:db8::1]:80\", forward: nat, backends: {a: "
 		"\"[2001:db8::2]:80\"}}\n"
 		"  tls: {listen: \":443\", tls_routes: [{sni: [a.example.org], service: four}]}\n"
+		"  link: {listen: \"192.0.2.4:80\", forward: dsr-l2, backends: {a: "
+		"\"10.0.0.3:80\"}}\n"
+		"  wrap: {listen: \"192.0.2.3:80\", forward: dsr-ipip, backends: {a: "
+		"\"10.0.0.4:80\", b: \"[2001:db8::3]:80\"}}\n"
 		"interfaces: lo\n");
 
 	(void)state;
 	assert_int_equal(c->services[0].settings.forward, FORWARD_NAT);
 	assert_int_equal(c->services[1].settings.forward, FORWARD_NAT);
 	assert_int_equal(c->services[2].settings.forward, FORWARD_SPLICE);
+	assert_int_equal(c->services[3].settings.forward, FORWARD_DSR_L2);
+	assert_int_equal(c->services[4].settings.forward, FORWARD_DSR_IPIP);
 	config_free(c);
 }
 
@@ -474,7 +480,9 @@ static void words(void **state)
 	assert_null(check_kind_name(CHECK_EXEC + 1));
 	assert_string_equal(forward_kind_name(FORWARD_SPLICE), "splice");
 	assert_string_equal(forward_kind_name(FORWARD_NAT), "nat");
-	assert_null(forward_kind_name(FORWARD_NAT + 1));
+	assert_string_equal(forward_kind_name(FORWARD_DSR_L2), "dsr-l2");
+	assert_string_equal(forward_kind_name(FORWARD_DSR_IPIP), "dsr-ipip");
+	assert_null(forward_kind_name(FORWARD_DSR_IPIP + 1));
 	assert_string_equal(hash_kind_name(HASH_CONNECTION), "connection");
 	assert_string_equal(hash_kind_name(HASH_SOURCE), "source");
 	assert_null(hash_kind_name(HASH_SOURCE + 1));

@@ -23,6 +23,7 @@ struct world {
 	struct pool pool;
 	struct snapshot_service view;
 	struct placed_service placed;
+	uint32_t now;
 };
 
 static unsigned n_synchronized;
@@ -67,6 +68,8 @@ static void make_maps(struct fastpath_maps *m)
 	m->vips = zeroes(LB4_VIPS_MAX, sizeof(m->vips[0]));
 	m->services = zeroes(LB4_SERVICES_MAX, sizeof(m->services[0]));
 	m->ring = zeroes(m->n_ring_chunks, sizeof(m->ring[0]));
+	m->motion = zeroes(m->n_ring_chunks, sizeof(m->motion[0]));
+	m->spliced = zeroes(1, sizeof(m->spliced[0]));
 	m->backends = zeroes(m->n_backends, sizeof(m->backends[0]));
 	m->backend_counters = zeroes(2ul * m->n_backends, sizeof(m->backend_counters[0]));
 }
@@ -78,6 +81,8 @@ static void free_maps(struct fastpath_maps *m)
 	free(m->vips);
 	free(m->services);
 	free(m->ring);
+	free(m->motion);
+	free(m->spliced);
 	free(m->backends);
 	free(m->backend_counters);
 }
@@ -107,8 +112,8 @@ static int setup(void **state)
 		snprintf(text, sizeof(text), "10.0.0.%zu:8080", 1 + i);
 		address(&a, text);
 		w->backends[i] = backend_new("web", "b", &a, 1);
-		w->ways[i] =
-			(struct backend_way){.reachable = true, .interface = 7, .mss_max = 1460};
+		w->ways[i] = (struct backend_way){
+			.reachable = true, .returns = true, .interface = 7, .mss_max = 1460};
 		ip(&w->ways[i].source, "10.0.0.254");
 	}
 	address(&w->listen[0], "192.0.2.1:80");
@@ -142,7 +147,8 @@ static int teardown(void **state)
 
 static size_t update(struct world *w)
 {
-	return placement_update(w->placement, &w->placed, w->placed.service ? 1 : 0, synchronize);
+	return placement_update(w->placement, &w->placed, w->placed.service ? 1 : 0, w->now,
+				synchronize);
 }
 
 /* As the program looks it up. */
@@ -209,7 +215,7 @@ static void walk(struct world *w, uint16_t backend, uint16_t vip, unsigned n)
 	placement_begin_count(w->placement);
 	for (unsigned i = 0; i < n; i++)
 		placement_count(w->placement, &f);
-	placement_end_count(w->placement);
+	placement_end_count(w->placement, w->now);
 }
 
 static uint16_t place_of(const struct world *w, size_t member)
@@ -345,7 +351,7 @@ static void retired_during_a_walk(void **state)
 	placement_begin_count(w->placement);
 	w->placed.n_listen = 1;
 	assert_int_equal(update(w), 0);
-	placement_end_count(w->placement);
+	placement_end_count(w->placement, w->now);
 	assert_int_equal(update(w), 0);
 	assert_int_equal(find_vip(w, "192.0.2.1:443"), gone);
 	walk(w, 0, 0, 0);

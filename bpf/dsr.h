@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Direct server return: which backend a client's packet goes to. Backends hold the VIP themselves
+ * and answer clients directly, so nothing comes back this way, and nothing is rewritten.
+ *
+ * A connection is its slot's owner's, and nothing is known of it, while the slot is still. When a
+ * slot gets another owner although flows of the previous one may live, each flow gets a way of its
+ * own, in the lines that nat's ways are in (struct lb4_way): new ones to the new owner, those that
+ * have none yet to the previous one. Once everybody who is alive has spoken, a flow without a way
+ * is the owner's again, and when those that have one have fallen silent the slot is still
+ * (struct lb4_motion). Main moves slots from state to state; programs only read it.
+ *
+ * What is not taken goes up the stack and is spliced there. Such connections are told apart by the
+ * machine's own sockets, which are asked only for packets whose mark is set (struct lb4_spliced).
+ */
+#pragma once
+
+#include "nat.h"
+
+struct dsr {
+	HOOK_CONTEXT *context;
+	struct lb4_control *control;
+	struct lb4_vip *vip;
+	struct lb4_service *service;
+	struct packet packet;
+	__u16 backend_index;
+};
+
+/* The line has no room for the way of a new flow. */
+#define DSR_FULL 0x10000u
+
+#define OUTER_HOPS	   64
+#define IPV4_DONT_FRAGMENT 0x4000
+
+lb4_inline int is_first_syn(const struct packet *p)
+{
+	return (p->flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN;
+}
+
+lb4_inline __u32 tick_now(void)
+{
+	return (__u32)(bpf_ktime_get_coarse_ns() >> LB4_TICK_SHIFT);
+}
+
+/* NULL only for the verifier. */
+lb4_inline __u8 *mark_of(__u64 hash)
+{
+	struct lb4_spliced *s;
+	__u32 zero = 0;
+
+	s = bpf_map_lookup_elem(&spliced, &zero);
+	return s ? &s->marks[hash & (LB4_MARKS - 1)] : 0;
+}
+
+/* Its SYN goes up the stack. */
+lb4_inline void mark_spliced(__u8 *mark)
+{
+	WRITE_ONCE(*mark, lb4_epoch(tick_now()));
+}
+
+lb4_inline int has_left(__u32 backend)
+{
+	struct lb4_backend *b = bpf_map_lookup_elem(&backends, &backend);
+
+	return !b || b->left;
+}
+
+/* A way for a flow, unless there is no room. Another CPU with a packet of the same flow says the
+ * same. */
+lb4_inline int way_make(struct lb4_line *line, __u64 tag, __u32 now, __u32 backend, __u16 state)
+{
+	union way_word word = {};
+	struct lb4_way *way = 0;
+	enum way_taken taken = way_take(line, tag, now, &way);
+
+	if (taken == WAY_NONE)
+		return 0;
+	if (taken == WAY_TWIN)
+		return 1;
+	word.backend = (__u16)backend;
+	word.last = (__u16)now;
+	word.state = LB4_WAY_DSR | state;
+	WRITE_ONCE(*(__u64 *)&way->backend, word.word);
+	return 1;
+}
+
+/* A flow that has a way speaks. */
+lb4_inline void way_heard(struct lb4_way *way, const union way_word *word, __u16 now, int is_syn)
+{
+	__u16 state = word->state | (is_syn ? 0 : LB4_FLOW_ESTABLISHED);
+
+	if (word->last == now && word->state == state)
+		return;
+	WRITE_ONCE(way->last, now);
+	WRITE_ONCE(way->state, state);
+}
+
+/* A flow that has no way. */
+lb4_inline __u32 moving_newcomer(struct lb4_line *line, __u64 tag, struct lb4_motion *m,
+				 __u32 owner, __u32 now, __u32 flags)
+{
+	__u32 previous;
+
+	if (READ_ONCE(m->state) != LB4_SLOT_MOVING)
+		return owner;
+	previous = READ_ONCE(m->previous);
+	if (flags == TCP_SYN)
+		return owner == LB4_RING_NONE || way_make(line, tag, now, owner, 0) ? owner
+										    : DSR_FULL;
+	if (previous == LB4_RING_NONE || has_left(previous))
+		return owner;
+	if (!(flags & TCP_RST))
+		way_make(line, tag, now, previous, LB4_FLOW_ESTABLISHED);
+	WRITE_ONCE(m->last, (__u16)now);
+	return previous;
+}
+
+/*
+ * Whose a packet of a slot in motion is; LB4_RING_NONE: nobody's, DSR_FULL. `flags` are SYN, ACK,
+ * RST and FIN. Global and not inline, so that the verifier looks at it once.
+ */
+__attribute__((noinline)) __u32 moving_owner(const struct lb4_tuple *t, __u32 chunk_index,
+					     __u32 slot, __u32 flags)
+{
+	struct lb4_motion_chunk *motions = bpf_map_lookup_elem(&motion, &chunk_index);
+	struct lb4_ring_chunk *owners = bpf_map_lookup_elem(&ring, &chunk_index);
+	struct lb4_control *c;
+	struct lb4_motion *m;
+	struct lb4_line *line;
+	struct lb4_way *way;
+	union way_word word;
+	__u32 owner, zero = 0, now = tick_now();
+	__u64 tag;
+
+	c = bpf_map_lookup_elem(&control, &zero);
+	if (!t || !motions || !owners || !c)
+		return LB4_RING_NONE;
+	owner = READ_ONCE(owners->owner[slot % LB4_RING_CHUNK]) & ~LB4_RING_MOVES;
+	m = &motions->slot[slot % LB4_RING_CHUNK];
+	tag = tag_of(t);
+	line = line_of(c, tag);
+	if (!line)
+		return LB4_RING_NONE;
+	way = way_find(line, tag);
+	if (!way || !way_read(way, tag, &word) || !(word.state & LB4_WAY_DSR))
+		return moving_newcomer(line, tag, m, owner, now, flags);
+	if (has_left(word.backend)) {
+		tag_exchange(&way->tag, tag, LB4_TAG_FREE);
+		return flags == TCP_SYN ? moving_newcomer(line, tag, m, owner, now, flags) : owner;
+	}
+	way_heard(way, &word, (__u16)now, flags == TCP_SYN);
+	if (word.backend != owner)
+		WRITE_ONCE(m->last, (__u16)now);
+	return word.backend;
+}
+
+/* Whose the flow with that tuple is; LB4_RING_NONE, DSR_FULL. */
+lb4_inline __u32 dsr_owner(const struct dsr *d, const struct lb4_tuple *t, __u64 hash, __u32 flags)
+{
+	__u32 slot, owner, index;
+	struct lb4_ring_chunk *chunk;
+
+	if (d->service->hash_source)
+		slot = slot_of(t, d->vip->service);
+	else
+		slot = lb4_slot(hash, d->service->ring_size);
+	index = d->service->ring + slot / LB4_RING_CHUNK;
+	chunk = bpf_map_lookup_elem(&ring, &index);
+	if (!chunk)
+		return LB4_RING_NONE;
+	owner = READ_ONCE(chunk->owner[slot % LB4_RING_CHUNK]);
+	if (owner & LB4_RING_MOVES)
+		return moving_owner(t, index, slot, flags);
+	return owner;
+}
+
+/* A SYN that goes up the stack leaves a mark, by which its connection is known there. */
+lb4_inline enum lb4_verdict dsr_pass(const struct dsr *d, __u8 *mark, enum lb4_verdict verdict)
+{
+	if (!is_first_syn(&d->packet))
+		return LB4_VERDICT_PASS_NO_FLOW;
+	mark_spliced(mark);
+	return verdict;
+}
+
+/* A fragment, or with options. Whoever's first packet was one is in a socket. */
+lb4_inline enum lb4_verdict dsr_decide_odd(struct dsr *d, __u8 *mark)
+{
+	if (*mark && is_spliced(d->context, &d->packet.tuple))
+		return LB4_VERDICT_PASS_ODD;
+	if (!is_first_syn(&d->packet))
+		return LB4_VERDICT_DROP_ODD;
+	mark_spliced(mark);
+	return LB4_VERDICT_PASS_ODD;
+}
+
+lb4_inline enum lb4_verdict dsr_decide(struct dsr *d, __u64 hash, __u8 *mark)
+{
+	const __u32 flags = d->packet.flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN);
+	struct lb4_backend *b;
+	__u32 owner;
+
+	if (source_is_impossible(&d->packet))
+		return LB4_VERDICT_DROP_SOURCE;
+	if (*mark && is_spliced(d->context, &d->packet.tuple))
+		return LB4_VERDICT_PASS_SPLICED;
+	if (flags == TCP_SYN) {
+		/* From a VIP itself, as in a LAND attack. */
+		if (vip_find(d->control, d->packet.tuple.source, 0) != LB4_VIP_NONE)
+			return LB4_VERDICT_DROP_SOURCE;
+		if (!d->service->accepts || !d->control->accepts)
+			return dsr_pass(d, mark, LB4_VERDICT_PASS_OFF);
+	}
+	owner = dsr_owner(d, &d->packet.tuple, hash, flags);
+	if (owner == DSR_FULL)
+		return dsr_pass(d, mark, LB4_VERDICT_PASS_FULL);
+	if (owner == LB4_RING_NONE)
+		return dsr_pass(d, mark, LB4_VERDICT_PASS_NO_BACKEND);
+	b = bpf_map_lookup_elem(&backends, &owner);
+	if (!b || !b->reachable)
+		return flags == TCP_SYN ? dsr_pass(d, mark, LB4_VERDICT_PASS_NO_WAY)
+					: LB4_VERDICT_DROP_NO_WAY;
+	if (d->packet.hops <= 1)
+		return LB4_VERDICT_DROP_TTL;
+	d->backend_index = (__u16)owner;
+	return LB4_VERDICT_FORWARDED;
+}
+
+lb4_inline void dsr_count(const struct dsr *d, __u32 payload)
+{
+	struct lb4_backend_counters *counters = counters_of(d->control, d->backend_index);
+
+	if (!counters)
+		return;
+	counters->packets_in++;
+	counters->bytes_in += payload;
+	if (is_first_syn(&d->packet))
+		counters->flows++;
+}
+
+/* The service of dsr that a packet of that destination is for; 0: none. */
+lb4_inline int dsr_find(struct dsr *d, const __u8 address[16], __be16 port)
+{
+	__u32 vip = vip_find(d->control, address, port), service;
+
+	if (vip == LB4_VIP_NONE)
+		return 0;
+	d->vip = bpf_map_lookup_elem(&vips, &vip);
+	if (!d->vip)
+		return 0;
+	service = d->vip->service;
+	d->service = bpf_map_lookup_elem(&services, &service);
+	return d->service && d->service->forward != LB4_FORWARD_NAT;
+}
+
+/* A connection that nat has begun goes on as it is. */
+lb4_inline int has_nat_way(const struct dsr *d)
+{
+	__u64 tag = tag_of(&d->packet.tuple);
+	struct lb4_line *line = line_of(d->control, tag);
+	struct lb4_way *way = line ? way_find(line, tag) : 0;
+
+	return way && !(READ_ONCE(way->state) & LB4_WAY_DSR);
+}
+
+/* What becomes of a packet; NOT_OURS: it is not for a service of dsr. */
+lb4_inline enum lb4_verdict dsr_take(struct dsr *d, enum parsed parsed)
+{
+	const struct lb4_tuple *t = &d->packet.tuple;
+	__u64 hash;
+	__u8 *mark;
+
+	if (parsed != PARSED && !(parsed == PARSED_ODD && d->packet.has_ports))
+		return LB4_VERDICT_NOT_OURS;
+	if (!dsr_find(d, t->destination, t->destination_port))
+		return LB4_VERDICT_NOT_OURS;
+	/* Its client may not begin anew before the flow is gone. */
+	if (d->service->has_nat && has_nat_way(d))
+		return is_first_syn(&d->packet) ? LB4_VERDICT_DROP_TWIN : LB4_VERDICT_NOT_OURS;
+	hash = lb4_flow_hash(&d->control->choice, t);
+	mark = mark_of(hash);
+	if (!mark)
+		return LB4_VERDICT_NOT_OURS;
+	return parsed == PARSED ? dsr_decide(d, hash, mark) : dsr_decide_odd(d, mark);
+}
+
+/*
+ * An IP packet around one of `size` bytes, at `ip`: its headers. Traffic class and ECN are those of
+ * the packet inside (RFC 6040, §4.1).
+ */
+lb4_inline void outer_ipv4(struct iphdr *ip, const struct lb4_backend *b, __u32 size, __u8 tos,
+			   __u8 protocol)
+{
+	const __u16 *word = (const __u16 *)ip;
+	__u32 sum = 0;
+
+	*(__u8 *)ip = 0x45;
+	ip->tos = tos;
+	ip->tot_len = bpf_htons((__u16)(size + sizeof(*ip)));
+	ip->id = 0;
+	ip->frag_off = bpf_htons(IPV4_DONT_FRAGMENT);
+	ip->ttl = OUTER_HOPS;
+	ip->protocol = protocol;
+	ip->check = 0;
+	ip->saddr = *(const __u32 *)(b->source + 12);
+	ip->daddr = *(const __u32 *)(b->address + 12);
+	for (int i = 0; i < 10; i++)
+		sum += word[i];
+	ip->check = (__u16)~sum_fold(sum);
+}
+
+lb4_inline void outer_ipv6(struct ipv6hdr *ip, const struct lb4_backend *b, __u32 size, __u8 tos,
+			   __u8 protocol)
+{
+	*(__be32 *)ip = bpf_htonl(6u << 28 | (__u32)tos << 20);
+	ip->payload_len = bpf_htons((__u16)size);
+	ip->nexthdr = protocol;
+	ip->hop_limit = OUTER_HOPS;
+	copy_ip((__u8 *)&ip->saddr, b->source);
+	copy_ip((__u8 *)&ip->daddr, b->address);
+}

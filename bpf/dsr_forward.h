@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* How packets of dsr get to the backend that dsr.h has chosen, whatever the hook. */
+#pragma once
+
+#include "dsr.h"
+#include "icmp.h"
+
+/* Of dsr_forward() and dsr_icmp(): the packet is not for a service of dsr. */
+#define NOT_DSR -102
+
+/* Of dsr_send(): it is too long for the way out; this hook cannot send it there. */
+#define DSR_TOO_BIG -101
+#define DSR_CANNOT  -103
+
+/*
+ * Makes room for an outer header behind the Ethernet header; −1: it cannot. Segments of a bundle
+ * keep their size if they `fit`, else they become so much smaller.
+ */
+lb4_inline int hook_wrap(HOOK_CONTEXT *context, __u32 size, int outer_is_ipv4, int fit);
+
+lb4_inline __u32 ip_header_size(const __u8 address[16])
+{
+	return lb4_is_ipv4(address) ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+}
+
+lb4_inline int is_ipv4_packet(HOOK_CONTEXT *context)
+{
+	struct ethhdr *ethernet = (void *)(long)context->data;
+
+	return (void *)(ethernet + 1) <= (void *)(long)context->data_end &&
+	       ethernet->h_proto == bpf_htons(ETH_P_IP);
+}
+
+/* One hop less; what the packet's IP header says for an outer one: traffic class, or −1. */
+lb4_inline int dsr_pass_hop(HOOK_CONTEXT *context, int is_ipv4)
+{
+	void *data = (void *)(long)context->data, *end = (void *)(long)context->data_end;
+	struct ipv6hdr *ipv6 = data + sizeof(struct ethhdr);
+	struct iphdr *ipv4 = data + sizeof(struct ethhdr);
+	__u16 was;
+
+	if (is_ipv4) {
+		if ((void *)(ipv4 + 1) > end)
+			return -1;
+		was = *(__u16 *)&ipv4->ttl;
+		ipv4->ttl--;
+		ipv4->check =
+			checksum_update(ipv4->check, sum_replace(0, was, *(__u16 *)&ipv4->ttl));
+		return ipv4->tos;
+	}
+	if ((void *)(ipv6 + 1) > end)
+		return -1;
+	ipv6->hop_limit--;
+	return (__u8)(bpf_ntohl(*(__be32 *)ipv6) >> 20);
+}
+
+lb4_inline int dsr_wrap(HOOK_CONTEXT *context, const struct lb4_backend *b, int is_ipv4, __u8 tos,
+			int fit)
+{
+	const __u8 protocol = is_ipv4 ? IPPROTO_IPIP : IPPROTO_IPV6;
+	const int outer_is_ipv4 = lb4_is_ipv4(b->address);
+	const __u32 size = hook_length(context) - sizeof(struct ethhdr);
+	struct ethhdr *ethernet;
+	void *data, *end;
+
+	if (hook_wrap(context, ip_header_size(b->address), outer_is_ipv4, fit) < 0)
+		return -1;
+	data = (void *)(long)context->data;
+	end = (void *)(long)context->data_end;
+	ethernet = data;
+	if (data + sizeof(*ethernet) + sizeof(struct ipv6hdr) > end)
+		return -1;
+	ethernet->h_proto = bpf_htons(outer_is_ipv4 ? ETH_P_IP : ETH_P_IPV6);
+	if (outer_is_ipv4)
+		outer_ipv4((void *)(ethernet + 1), b, size, tos, protocol);
+	else
+		outer_ipv6((void *)(ethernet + 1), b, size, tos, protocol);
+	return 0;
+}
+
+/*
+ * Sends a packet, or a bundle of such that are `segment` bytes long, to a backend, as it is or in a
+ * packet of ours: an action, or DSR_…, and then the packet is as it was. Global, so that the
+ * verifier looks at it by itself.
+ */
+__attribute__((noinline)) int dsr_send(HOOK_CONTEXT *context, __u32 backend, __u32 segment)
+{
+	struct lb4_backend *b = bpf_map_lookup_elem(&backends, &backend);
+	int is_ipv4 = is_ipv4_packet(context), tos;
+	__u32 most, outer = 0;
+
+	if (!b)
+		return HOOK_DROP;
+	most = b->mss_max + sizeof(struct tcphdr) + ip_header_size(b->address);
+	if (b->forward == LB4_FORWARD_DSR_IPIP)
+		outer = ip_header_size(b->address);
+	if (!hook_can_reach(context, b, outer ? lb4_is_ipv4(b->address) : is_ipv4))
+		return DSR_CANNOT;
+	if (segment + (hook_bundle(context) ? 0 : outer) > most)
+		return DSR_TOO_BIG;
+	tos = dsr_pass_hop(context, is_ipv4);
+	if (tos < 0)
+		return HOOK_DROP;
+	if (!outer)
+		return hook_reach(context, b, is_ipv4);
+	if (dsr_wrap(context, b, is_ipv4, (__u8)tos, segment + outer <= most) < 0)
+		return HOOK_DROP;
+	return hook_reach(context, b, lb4_is_ipv4(b->address));
+}
+
+/* An action, or NOT_DSR. A function of its own, as tcp_forward(). */
+__attribute__((noinline)) int dsr_forward(HOOK_CONTEXT *context)
+{
+	struct dsr d = {.context = context};
+	enum lb4_verdict verdict;
+	int action = HOOK_GO_ON;
+	__u32 zero = 0, payload;
+
+	d.control = bpf_map_lookup_elem(&control, &zero);
+	if (!d.control)
+		return NOT_DSR;
+	verdict = dsr_take(&d, parse_whole(context, &d.packet));
+	if (verdict == LB4_VERDICT_NOT_OURS)
+		return NOT_DSR;
+	if (verdict == LB4_VERDICT_FORWARDED) {
+		/* Afterwards nothing may be read from the packet. */
+		payload = payload_size(&d.packet);
+		action = dsr_send(context, d.backend_index, segment_size(context, &d.packet));
+		if (action == DSR_CANNOT)
+			return HOOK_GO_ON;
+		if (action == DSR_TOO_BIG)
+			verdict = LB4_VERDICT_DROP_TOO_BIG;
+		else
+			dsr_count(&d, payload);
+	}
+	count(verdict);
+	return is_drop(verdict) ? HOOK_DROP : action;
+}
+
+/* An ICMP error about what a backend has sent to a client by itself: an action, or NOT_DSR. */
+__attribute__((noinline)) int dsr_icmp(HOOK_CONTEXT *context)
+{
+	struct dsr d = {.context = context};
+	struct icmp_error e = {};
+	const struct lb4_tuple *t = &e.answer;
+	struct lb4_backend *b;
+	__u32 zero = 0, owner;
+	__u64 hash;
+	__u8 *mark;
+	int action;
+
+	d.control = bpf_map_lookup_elem(&control, &zero);
+	if (!d.control || !icmp_parse(&e, context) || e.hops <= 1 ||
+	    !dsr_find(&d, t->destination, t->destination_port))
+		return NOT_DSR;
+	hash = lb4_flow_hash(&d.control->choice, t);
+	mark = mark_of(hash);
+	if (!mark || (*mark && is_spliced(context, t)))
+		return NOT_DSR;
+	owner = dsr_owner(&d, t, hash, TCP_ACK);
+	b = bpf_map_lookup_elem(&backends, &owner);
+	if (!b || !b->reachable)
+		return NOT_DSR;
+	action = dsr_send(context, owner, hook_length(context) - sizeof(struct ethhdr));
+	if (action == DSR_CANNOT)
+		return HOOK_GO_ON;
+	return action == DSR_TOO_BIG ? HOOK_DROP : action;
+}

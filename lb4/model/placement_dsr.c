@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Services of dsr: their slots change owners by motion.h, and outlive the service until nobody can
+ * be there any more. */
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "placement_private.h"
+
+/* Ways and slots have 16 bits of time, which are compared as numbers with a sign. */
+#define LIMIT_MAX 30000u
+
+/* Of what another process has left, nobody says how long. */
+#define LIMIT_LEFT (3600 * NSEC_PER_SEC)
+
+/* Marks of connections that may still be in the making are kept for so many epochs. */
+#define MARK_EPOCHS 2
+
+static uint32_t limit_of(nsec_t idle_timeout)
+{
+	uint32_t ticks = flow_ticks_of(idle_timeout);
+
+	return ticks == 0 || ticks > LIMIT_MAX ? LIMIT_MAX : ticks;
+}
+
+bool is_dsr_place(const struct placement *p, uint32_t service)
+{
+	return p->services[service].n_chunks > 0 &&
+	       p->maps->services[service].forward != LB4_FORWARD_NAT;
+}
+
+bool dsr_hashes_alike(const struct placement *p, uint32_t service, const struct snapshot_service *s)
+{
+	const struct lb4_service *m = &p->maps->services[service];
+
+	return m->ring_size == s->table->size &&
+	       m->hash_source == (s->settings.hash == HASH_SOURCE) &&
+	       m->mask_ipv4 == s->settings.mask_ipv4 && m->mask_ipv6 == s->settings.mask_ipv6;
+}
+
+static struct motion_table table_of(const struct placement *p, uint32_t service)
+{
+	return (struct motion_table){
+		.ring = p->maps->ring + p->services[service].first,
+		.motion = p->maps->motion + p->services[service].first,
+		.size = p->maps->services[service].ring_size,
+	};
+}
+
+static bool leads_to(const struct placement *p, uint32_t service, const struct address *listen)
+{
+	for (uint32_t i = 0; i < LB4_VIPS_MAX; i++)
+		if (p->vips[i].used && p->maps->vips[i].service == service &&
+		    p->maps->vips[i].port == htons(listen->port) &&
+		    memcmp(p->maps->vips[i].address, listen->ip, 16) == 0)
+			return true;
+	return false;
+}
+
+uint32_t dsr_find_left(const struct placement *p, const struct placed_service *s)
+{
+	for (uint32_t i = 0; i < LB4_SERVICES_MAX; i++) {
+		if (p->services[i].service || !is_dsr_place(p, i) ||
+		    !dsr_hashes_alike(p, i, s->service))
+			continue;
+		for (size_t j = 0; j < s->n_listen; j++)
+			if (leads_to(p, i, &s->listen[j]))
+				return i;
+	}
+	return LB4_SERVICES_MAX;
+}
+
+/* Connections that workers have, of before it was dsr: whatever looks like one is looked up. */
+static void mark_spliced(struct placement *p, const struct service *s)
+{
+	uint64_t active = 0;
+
+	for (unsigned i = 0; i < s->n_workers; i++)
+		active += counter_read(s->counters[i].active);
+	if (active > 0)
+		memset(p->maps->spliced->marks, lb4_epoch(p->now), LB4_MARKS);
+}
+
+void dsr_write_slots(struct placement *p, uint32_t service, const struct placed_service *s,
+		     const uint32_t *places)
+{
+	const struct pool_table *table = s->service->table;
+	struct motion_table slots = table_of(p, service);
+
+	if (slots.size == 0)
+		mark_spliced(p, s->service->service); /* it is new here */
+	slots.size = table->size;
+	for (uint32_t slot = 0; slot < table->size; slot++) {
+		uint16_t member = table->live[slot], old = motion_owner(&slots, slot);
+		uint16_t owner = member == MAGLEV_NONE ? LB4_RING_NONE : (uint16_t)places[member];
+		bool keep = old != LB4_RING_NONE && !p->maps->backends[old].left;
+
+		motion_give(&slots, slot, owner, keep, p->now);
+	}
+	p->services[service].limit = limit_of(s->service->settings.idle_timeout);
+}
+
+bool dsr_linger(struct placement *p, uint32_t service)
+{
+	struct service_place *place = &p->services[service];
+	struct motion_table slots;
+
+	if (!is_dsr_place(p, service))
+		return false;
+	slots = table_of(p, service);
+	if (place->lingers)
+		return place->census.moving + place->census.pinned > 0;
+	for (uint32_t slot = 0; slot < slots.size; slot++)
+		motion_give(&slots, slot, LB4_RING_NONE, true, p->now);
+	if (!place->limit)
+		place->limit = limit_of(LIMIT_LEFT);
+	place->census =
+		(struct motion_census){.moving = slots.size}; /* as the next walk will see */
+	return true;
+}
+
+bool dsr_holds_vip(const struct placement *p, uint32_t vip)
+{
+	uint32_t service = p->maps->vips[vip].service;
+
+	return service < LB4_SERVICES_MAX && is_dsr_place(p, service) &&
+	       !p->services[service].current;
+}
+
+uint32_t placement_count_way(struct placement *p, const struct lb4_way *way)
+{
+	struct backend_place *b;
+
+	if (way->backend >= p->maps->n_backends)
+		return 0;
+	b = &p->backends[way->backend];
+	b->ways++;
+	return limit_of(b->backend ? b->settings.idle_timeout : LIMIT_LEFT);
+}
+
+static void count_previous(void *context, uint16_t owner)
+{
+	struct placement *p = context;
+
+	if (owner < p->maps->n_backends)
+		p->backends[owner].flows++;
+}
+
+/* Flows of nat that were there before the service was dsr. */
+static bool has_nat(const struct placement *p, uint32_t service)
+{
+	for (uint32_t i = 0; i < LB4_VIPS_MAX; i++)
+		if (p->vips[i].used && p->vips[i].flows && p->maps->vips[i].service == service)
+			return true;
+	return false;
+}
+
+static void clear_marks(struct placement *p)
+{
+	uint8_t now = lb4_epoch(p->now);
+
+	for (uint32_t i = 0; i < LB4_MARKS; i++) {
+		uint8_t *mark = &p->maps->spliced->marks[i], was = *mark;
+
+		/* A program may set it anew just now. */
+		if (was && (uint8_t)((now + 255 - was) % 255) >= MARK_EPOCHS)
+			__atomic_compare_exchange_n(mark, &was, 0, false, __ATOMIC_SEQ_CST,
+						    __ATOMIC_SEQ_CST);
+	}
+}
+
+static uint64_t spliced_of(const struct service *s)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; s && i < s->n_workers; i++)
+		n += counter_read(s->counters[i].active);
+	return n;
+}
+
+void dsr_end_count(struct placement *p)
+{
+	uint64_t spliced = 0;
+	bool any = false;
+
+	for (uint32_t i = 0; i < p->maps->n_backends; i++)
+		p->backends[i].ways_before = p->backends[i].ways;
+	for (uint32_t i = 0; i < LB4_SERVICES_MAX; i++) {
+		struct service_place *s = &p->services[i];
+		struct motion_table slots;
+
+		if (!is_dsr_place(p, i))
+			continue;
+		slots = table_of(p, i);
+		s->census = motion_sweep(&slots, s->limit, p->now, count_previous, p);
+		if (s->walked && !has_nat(p, i))
+			p->maps->services[i].has_nat = 0;
+		spliced += spliced_of(s->service);
+		any = true;
+	}
+	if (any && spliced == 0)
+		clear_marks(p);
+}
+
+bool placement_slots(const struct placement *p, const struct service *s,
+		     struct placement_slots *ret)
+{
+	*ret = (struct placement_slots){};
+	for (uint32_t i = 0; i < LB4_SERVICES_MAX; i++) {
+		const struct service_place *place = &p->services[i];
+
+		if (place->service != s || !is_dsr_place(p, i))
+			continue;
+		ret->moving += place->census.moving;
+		ret->pinned += place->census.pinned;
+		ret->lingers |= place->lingers;
+	}
+	return ret->moving || ret->pinned || ret->lingers;
+}
+
+size_t placement_lingering(const struct placement *p)
+{
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < LB4_SERVICES_MAX; i++)
+		n += p->services[i].lingers;
+	return n;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the parts of placement.h share. */
+#pragma once
+
+#include "motion.h"
+#include "placement.h"
+#include "vip_table.h"
+
+/* An owner in the ring has 15 bits, and one value of these is nobody. */
+#define PLACES_MAX 32767u
+
+struct backend_place {
+	struct backend *backend; /* NULL: free, unless it is … */
+	bool orphan;		 /* … with flows that another process has left */
+	struct service *service;
+	struct service_settings settings; /* counted */
+	bool current;			  /* new flows may come to it */
+	bool walked;			  /* the walk began after they no longer could */
+	uint32_t flows;			  /* as the walk has counted so far */
+	uint32_t ways;			  /* the same, of dsr … */
+	uint32_t ways_before;		  /* … and as the last whole walk has */
+	/* As last told. */
+	uint64_t begun, bytes_in, bytes_out;
+	uint64_t active;
+};
+
+struct vip_place {
+	bool used;
+	bool listed;  /* the table that programs look into leads to it */
+	bool current; /* still a listen address of a service that is forwarded */
+	bool walked;  /* as of a backend */
+	uint32_t flows;
+};
+
+/* A table of slots. */
+struct service_place {
+	struct service *service; /* NULL: free, unless it has chunks: another process has left it */
+	uint32_t first, n_chunks;
+	bool current;
+	const struct placed_service *placed; /* during an update, while current */
+	bool lingers;	/* of dsr: not current any more, and flows may be there */
+	bool walked;	/* the walk began after it was dsr */
+	uint32_t limit; /* of dsr: how long a flow may be silent, in ticks */
+	struct motion_census census;
+};
+
+struct placement {
+	const struct fastpath_maps *maps;
+	struct backend_place *backends;
+	struct vip_place vips[LB4_VIPS_MAX];
+	struct service_place services[LB4_SERVICES_MAX];
+	bool *chunks; /* taken */
+	bool vips_changed;
+	uint32_t now; /* ticks, of the last update or walk */
+	struct vip_entry entries[2 * LB4_VIPS_MAX];
+};
+
+/* --- placement_dsr.c: services whose slots have motion --- */
+
+bool is_dsr_place(const struct placement *p, uint32_t service);
+
+/* Whether a connection has the same slot there as it has in the table of `s`. */
+bool dsr_hashes_alike(const struct placement *p, uint32_t service,
+		      const struct snapshot_service *s);
+
+/* A place that another process has left, and that a listen address of `s` leads to;
+ * LB4_SERVICES_MAX. */
+uint32_t dsr_find_left(const struct placement *p, const struct placed_service *s);
+
+/* The slots go to whom the table says; `places` are those of its members. */
+void dsr_write_slots(struct placement *p, uint32_t service, const struct placed_service *s,
+		     const uint32_t *places);
+
+/* A service of dsr that is no longer current: flows that are there go on. Whether there may be
+ * some; else its place can be had. */
+bool dsr_linger(struct placement *p, uint32_t service);
+
+/* Whether the listen address is that of a service that lingers, and cannot be another's yet. */
+bool dsr_holds_vip(const struct placement *p, uint32_t vip);
+
+/* A whole walk is over. */
+void dsr_end_count(struct placement *p);
