@@ -38,6 +38,7 @@ PASSED=
 . "$E2E/lib/check.sh"
 . "$E2E/lib/net.sh"
 . "$E2E/lib/lb4.sh"
+. "$E2E/lib/dsr.sh"
 
 # by_scale QUICK NORMAL FULL
 by_scale() {

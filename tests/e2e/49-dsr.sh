@@ -1,0 +1,142 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Direct server return, on the link (VIP) and in IP packets (VIP2): clients' packets go to backends that hold the
+# address and answer by themselves; every byte is right, connections live through whatever happens to others, and
+# what the program cannot do is spliced.
+
+. "${BASH_SOURCE[0]%/*}/lib.sh"
+
+FORWARD=splice # said by service below
+COUNT=${LB4_TRANSFERS:-$(by_scale 200 800 4000)}
+CHECK="check: {tcp: true, interval: 300ms, fast_interval: 100ms, timeout: 300ms}"
+
+fast() {
+	lbctl --json fastpath | jq -r ".fastpath | $1"
+}
+
+workers_saw() {
+	jq -c "select(.service == \"$1\")" "$DIR/connections.log" | wc -l
+}
+
+# services FORWARD-OF-ECHO: the whole file.
+services() {
+	config "interfaces: [$(interfaces)]"
+	service hammer "$VIP" hammer "b1 b2 b3" "forward: dsr-l2"
+	service hammer-ipip "$VIP2" hammer "b1 b2 b3" "forward: dsr-ipip"
+	service hammer6 "[$VIP6]" hammer "b1@6 b2@6 b3@6" "forward: dsr-ipip"
+	service mixed "$VIP2" id "b1@6 b2@6 b3@6" "forward: dsr-ipip"
+	service echo "$VIP" echo "b1 b2 b3" "$CHECK" "forward: ${1:-dsr-l2}"
+	service echo-ipip "$VIP2" echo "b1 b2 b3" "$CHECK" "on_down: reset" "forward: dsr-ipip"
+	service echo6 "[$VIP6]" echo "b1@6 b2@6 b3@6" "forward: dsr-l2"
+	service id "$VIP" id "b1 b2 b3" "$CHECK" "forward: dsr-l2"
+	service bulk "$VIP2" 5201 b1 "forward: dsr-ipip"
+	service bulk6 "[$VIP6]" 5201 b1@6 "forward: dsr-l2"
+}
+
+lab_up 3
+dsr_up 3
+backend_start b1 b2 b3
+spawn_in b1 iperf3 -s >"$DIR/iperf3-server.txt" 2>&1 &
+PIDS+=($!)
+# The tool says what is missing, and with it nothing is.
+wait_until 5 "the backend is as it has to be" dsr_backend b1 check
+dsr_backend b1 down
+! dsr_backend b1 check >"$DIR/check.txt" || fail "lb4-backend finds nothing missing"
+check_matches "what lb4-backend finds missing" "$(cat "$DIR/check.txt")" "missing  $VIP is an address of lo.*missing  packets of 10.4.1.1 fd04:1::1 are unwrapped"
+dsr_backend b1 up
+services
+start_lb4
+wait_all_up
+
+# Every byte, and none of the answers passes lb4.
+lab hammer --to "$VIP:${PORT[hammer]}" --to "$VIP2:${PORT[hammer]}" --to "[$VIP6]:${PORT[hammer]}" --count "$COUNT" \
+	--concurrency 32 "$DIR"/b[123].out >"$DIR/hammer.json" 2>"$DIR/hammer.err" ||
+	fail "$(cat "$DIR/hammer.err" "$DIR/hammer.json")"
+check_equal "violations in $COUNT transfers" "$(json "$DIR/hammer.json" .violations)" 0
+check_equal "connections that workers saw" "$(($(workers_saw hammer) + $(workers_saw hammer-ipip) + $(workers_saw hammer6)))" 0
+check_equal "bytes of answers that passed lb4" "$(lbctl --json services | jq '[.services[] | select(.name | startswith("hammer")) | .bytes_out] | add')" 0
+check_number "bytes that lb4 counts of clients" "$(lbctl --json services | jq '[.services[] | select(.name | startswith("hammer")) | .bytes_in] | add')" '>' $((COUNT * 1000))
+check_equal "packets dropped" "$(fast '[.packets | to_entries[] | select(.key == ("malformed", "bad-source", "ttl", "too-big", "odd-flow", "lost-way")) | .value] | add')" 0
+check_number "packets that b1 unwrapped" "$(in_ns b1 "$BUILD/tools/backend/lb4-decap" show lb | awk '/^unwrapped/ { print $2 }')" '>' 100
+lab short --to "$VIP2:${PORT[id]}" --rate 300 --duration 500ms >"$DIR/short.json" || fail "$(cat "$DIR/short.json")"
+check_equal "IPv4 in IPv6, connections that workers saw" "$(workers_saw mixed)" 0
+
+# meets SERVICE FROM PORT TO [FROM-AS-WRITTEN]: the client there is connected to the backend that explain names.
+meets() {
+	local expected met
+	expected=$(lbctl --json explain "$1" "${5:-$2}:$3" --local "$4:${PORT[echo]}" | jq -r .backend)
+	lab talk --from "$2" --port "$3" "$4:${PORT[echo]}" send=hi name recv=hi fin eof >"$DIR/talk.txt" 2>&1 ||
+		fail "$(cat "$DIR/talk.txt")"
+	met=$(awk '$1 == "name" && $2 != "ok" { print $2 }' "$DIR/talk.txt")
+	[[ $met == "${expected%@6}" ]] || fail "$2 port $3 met $met, explain says $expected"
+}
+for ((port = 20000; port < 20008; port++)); do
+	meets echo 10.4.0.3 "$port" "$VIP"
+	meets echo-ipip 10.4.0.4 "$port" "$VIP2"
+	meets echo6 fd04::2 "$port" "[$VIP6]" "[fd04::2]"
+done
+ok "clients meet whom explain names, on the link, in IP packets and over IPv6"
+for to in "$VIP2" "$VIP6"; do
+	client timeout 20 iperf3 -c "$to" -P 4 -n 100M >"$DIR/iperf3.txt" 2>&1 || fail "$(cat "$DIR/iperf3.txt")"
+	client timeout 20 iperf3 -c "$to" -P 4 -n 100M -R >"$DIR/iperf3.txt" 2>&1 || fail "$(cat "$DIR/iperf3.txt")"
+done
+ok "iperf3, both ways"
+
+# Connections stay where they are, whatever becomes of the table.
+spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --to "$VIP2:${PORT[echo]}" --to "[$VIP6]:${PORT[echo]}" --count 90 --duration 9s --interval 20ms &
+STREAM=$!
+sleep_until_streams() {
+	(($(lbctl --json services | jq '[.services[] | select(.name | startswith("echo")) | .accepted] | add') >= 90 + 24))
+}
+wait_until 5 "streams run" sleep_until_streams
+lbctl drain echo b1 >/dev/null
+lbctl drain echo-ipip b2 >/dev/null
+lbctl weight echo6 b2@6 5 >/dev/null 2>&1 || lbctl weight echo6 b2 5 >/dev/null
+new_one_avoids() {
+	local port
+	for port in 21000 21001 21002 21003 21004 21005; do
+		lab talk --from 10.4.0.5 --port "$port" "$VIP:${PORT[echo]}" send=hi name recv=hi fin eof >"$DIR/talk.txt" 2>&1 || return 1
+		! grep -q "^name $1\$" "$DIR/talk.txt" || return 1
+	done
+}
+check "new connections do not come to a draining backend" new_one_avoids b1
+check_within 5 "and its old ones are known" eval '(($(backend_value echo b1 active) > 2))'
+lbctl remove echo b3 >/dev/null
+lbctl undrain echo b1 >/dev/null
+lbctl reload >/dev/null
+check_equal "with the fast path off" "$(lbctl fastpath off >/dev/null; fast .state)" off
+lab short --to "$VIP:${PORT[id]}" --rate 300 --duration 500ms >"$DIR/short.json" || fail "$(cat "$DIR/short.json")"
+wait_until 3 "new connections were spliced" eval '(($(workers_saw id) == 150))'
+spawn_lab spliced.json stream --to "$VIP:${PORT[echo]}" --count 20 --duration 4s --interval 20ms &
+SPLICED=$!
+spliced_run() {
+	(($(lbctl --json connections echo 2>/dev/null | jq '[.connections[] | select(.service == "echo")] | length') >= 20))
+}
+wait_until 3 "some are there to stay" spliced_run
+lbctl fastpath on >/dev/null
+lab short --to "$VIP:${PORT[id]}" --rate 300 --duration 500ms >"$DIR/short.json" || fail "$(cat "$DIR/short.json")"
+check_equal "and with it on none" "$(workers_saw id)" 150
+# The service is spliced from now on; connections of before go on, and so do they when it is dsr again.
+cp "$DIR/lb4.yaml" "$DIR/dsr.yaml"
+services splice
+write_config
+lbctl reload >/dev/null
+lab talk "$VIP:${PORT[echo]}" send=hi name recv=hi fin eof >"$DIR/talk.txt" 2>&1 || fail "$(cat "$DIR/talk.txt")"
+wait_until 3 "a new connection is spliced" eval '(($(workers_saw echo) >= 1))'
+cp "$DIR/dsr.yaml" "$DIR/lb4.yaml"
+lbctl reload >/dev/null
+finished "$SPLICED" || fail "a spliced stream broke: $(cat "$DIR/spliced.json" "$DIR/spliced.json.err")"
+finished "$STREAM" || fail "a stream broke: $(cat "$DIR/stream.json" "$DIR/stream.json.err")"
+ok "90 connections lived through drain, weight, removal, reloads, the fast path off and on, and dsr off and on"
+check_matches "another seed is refused" "$(sed -i '1i seed: 4711' "$DIR/lb4.yaml"; lbctl reload 2>&1 || true)" 'another seed'
+
+# A backend that fails: whoever has its connections then does not know them.
+spawn_lab cut.txt talk --within 20s "$VIP2:${PORT[echo]}" send=hi name recv=hi quiet=2s send=more recv=more end &
+CUT=$!
+wait_until 5 "it is there" grep -q '^recv ok' "$DIR/cut.txt"
+met=$(awk '$1 == "name" && $2 != "ok" { print $2 }' "$DIR/cut.txt")
+blackhole "$met"
+check_within 15 "on_down: reset ends its connections" is_dead "$CUT"
+check_matches "with a reset" "$(cat "$DIR/cut.txt")" 'recv failed|ended with a reset'
+unblackhole "$met"
+pass
