@@ -570,7 +570,7 @@ static void no_flow_that_lives_is_broken(void **state)
 
 	for (size_t i = 0; i < N_FLOWS; i++)
 		flows[i] = (struct life){.backend = -1};
-	for (int round = 0; round < 150; round++) {
+	for (int round = 0; round < 60; round++) {
 		uint32_t ticks = 1 + rng_below(&rng, 40), now = flow_ticks(clock_now());
 
 		/* A part of the slots goes to somebody else, now and then for good. */

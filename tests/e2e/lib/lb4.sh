@@ -26,7 +26,7 @@ config() {
 		CONFIG+="$line"$'\n'
 	done
 	# All of the lab's; a scenario that is about nat names them itself.
-	[[ $FORWARD != nat || $* == *interfaces:* ]] || CONFIG+="interfaces: [$(interfaces)]"$'\n'
+	[[ $FORWARD == splice || $* == *interfaces:* ]] || CONFIG+="interfaces: [$(interfaces)]"$'\n'
 	[[ ! ${RELAY_GLOBAL[${RELAY:-none}]:-} || $* == *max_pipes* ]] || CONFIG+="${RELAY_GLOBAL[$RELAY]}"$'\n'
 	CONFIG+="services:"$'\n'
 }
@@ -52,6 +52,22 @@ can_nat() {
 	[[ $1 && $2 && ($families != *4* || $families != *6*) ]]
 }
 
+# can_forward LISTEN PORT BACKENDS LINE…: whether $FORWARD takes such a service.
+can_forward() {
+	local word
+	[[ $FORWARD != splice && "${*:4}" != *forward:* ]] || return 1
+	can_nat "$1" "${@:3}" || return 1
+	[[ $FORWARD == dsr-* ]] || return 0
+	# Ports are left as they are, and nobody knows how old a connection is.
+	[[ "${*:4}" != *lifetime:* ]] || return 1
+	for word in $1; do
+		[[ ($word != *.*:* && $word != *]:*) || $word == *":$2" ]] || return 1
+	done
+	for word in $3; do
+		[[ $word != *=* || ${word%%[*+]*} == *":$2" ]] || return 1
+	done
+}
+
 # service NAME LISTEN PORT BACKENDS [LINE…]: PORT is a number or a kind of the lab server; LISTEN
 # and BACKENDS are words. A listen address without a port gets PORT; a backend is b1, or b1@6 for
 # its IPv6 address, or NAME=ADDRESS:PORT, and may have *WEIGHT behind, and +backup behind that. The
@@ -67,7 +83,7 @@ service() {
 	done
 	[[ ! $listen ]] || CONFIG+="]"$'\n'
 	# The splicer is what a file without the key gets.
-	[[ $FORWARD == splice ]] || ! can_nat "$listen" "$backends" "$@" || CONFIG+="    forward: $FORWARD"$'\n'
+	! can_forward "$listen" "$port" "$backends" "$@" || CONFIG+="    forward: $FORWARD"$'\n'
 	[[ ! ${RELAY_SERVICE[${RELAY:-none}]:-} || $* == *splice* ]] || CONFIG+="    ${RELAY_SERVICE[$RELAY]}"$'\n'
 	for line in "$@"; do
 		CONFIG+="    $line"$'\n'

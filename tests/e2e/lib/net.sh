@@ -84,6 +84,7 @@ lab_up() {
 		ns_add "b$i"
 		link_add "b$i" "$i"
 	done
+	[[ $FORWARD != dsr-* ]] || dsr_up "$1"
 }
 
 # The backends' names: b1 … bN.
