@@ -13,10 +13,15 @@
 #define HOOK_CONTEXT struct __sk_buff
 
 #include "icmp.h"
+#include "icmp_make.h"
 #include "nat.h"
 
 /* Goes on as if there was no program: tcx and clsact agree on the number. */
 #define GO_ON -1
+
+/* What tcp_forward() returns of a packet that is too long: this, and the MTU of the way out. */
+#define TOO_BIG	     0x10000
+#define TOO_BIG_MASK 0xffff
 
 /* Ethernet, IPv6 and TCP with its options. */
 #define HEADERS_MAX (14 + 40 + 60)
@@ -209,6 +214,16 @@ lb4_inline enum parsed parse_here(struct __sk_buff *skb, struct packet *p)
 		     skb->len - sizeof(struct ethhdr), skb->gso_size > 0);
 }
 
+/* The longest IP packet that the way out takes. */
+lb4_inline __u32 mtu_out(const struct nat *n)
+{
+	__u32 headers = sizeof(struct iphdr) + sizeof(struct tcphdr);
+
+	if (n->flow)
+		return n->out->mss_max + headers;
+	return n->backend->mss_max + n->packet.header + sizeof(struct tcphdr);
+}
+
 /* As icmp_forward() a function of its own, so that each has its own stack. */
 __attribute__((noinline)) int tcp_forward(struct __sk_buff *skb)
 {
@@ -238,6 +253,8 @@ __attribute__((noinline)) int tcp_forward(struct __sk_buff *skb)
 		verdict = n.flow ? send_to_client(skb, &n, &action)
 				 : send_to_backend(skb, &n, &action);
 	}
+	if (verdict == LB4_VERDICT_DROP_TOO_BIG)
+		return TOO_BIG | (mtu_out(&n) & TOO_BIG_MASK);
 	count(verdict);
 	if (verdict >= LB4_VERDICT_DROP_TWIN && verdict < LB4_VERDICT_COUNT)
 		return TC_ACT_SHOT;
@@ -258,6 +275,103 @@ lb4_inline int is_icmp(struct __sk_buff *skb)
 	return ethernet->h_proto == bpf_htons(ETH_P_IPV6) && ipv6->nexthdr == IPPROTO_ICMPV6;
 }
 
+/*
+ * Cuts the packet down to what is quoted, and settles its TCP checksum. Returns the sum of the quote,
+ * or −1. Whoever it came from is whom it goes to.
+ */
+lb4_inline __s64 quote(struct __sk_buff *skb, __u32 header, __u32 part)
+{
+	__u32 size = sizeof(struct ethhdr) + ICMP_QUOTE_PARTS * part, whole, sum;
+	__u32 at = sizeof(struct ethhdr) + header + __builtin_offsetof(struct tcphdr, check);
+	struct ethhdr *ethernet;
+	__u8 mac[ETH_ALEN];
+	__u16 check;
+
+	if (bpf_skb_change_tail(skb, size, 0) < 0 || bpf_skb_pull_data(skb, size) < 0)
+		return -1;
+	ethernet = (void *)(long)skb->data;
+	if (quote_sum(ethernet + 1, (void *)(long)skb->data_end, part, &whole) < 0)
+		return -1;
+	check = *(__u16 *)((void *)ethernet + at);
+	sum = quote_settle(whole, sum_of(ethernet + 1, header, 0), check, &check);
+	__builtin_memcpy(mac, ethernet->h_dest, ETH_ALEN);
+	__builtin_memcpy(ethernet->h_dest, ethernet->h_source, ETH_ALEN);
+	__builtin_memcpy(ethernet->h_source, mac, ETH_ALEN);
+	if (bpf_skb_store_bytes(skb, at, &check, sizeof(check), BPF_F_RECOMPUTE_CSUM) < 0)
+		return -1;
+	return sum_fold(sum);
+}
+
+/* The headers behind Ethernet's. */
+lb4_inline int put_before(struct __sk_buff *skb, const void *headers, __u32 size)
+{
+	if (bpf_skb_adjust_room(skb, (__s32)size, BPF_ADJ_ROOM_MAC, 0) < 0)
+		return -1;
+	return (int)bpf_skb_store_bytes(skb, sizeof(struct ethhdr), headers, size,
+					BPF_F_RECOMPUTE_CSUM);
+}
+
+lb4_inline enum lb4_verdict answer_ipv4(struct __sk_buff *skb, __u32 mtu)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	struct iphdr *ip = data + sizeof(struct ethhdr);
+	__u32 part = ICMP_QUOTE_IPV4;
+	struct icmp_made_ipv4 made;
+	__s64 sum;
+
+	/* Without the flag its sender may not listen. */
+	if ((void *)(ip + 1) > end || !(ip->frag_off & bpf_htons(IPV4_DONT_FRAGMENT)) ||
+	    mtu < MTU_MIN_IPV4)
+		return LB4_VERDICT_DROP_TOO_BIG;
+	if (!icmp_may_make())
+		return LB4_VERDICT_DROP_ICMP_LIMITED;
+	if (skb->len < sizeof(struct ethhdr) + ICMP_QUOTE_PARTS * ICMP_QUOTE_IPV4)
+		part = ICMP_QUOTE_IPV4_SHORT;
+	sum = quote(skb, sizeof(*ip), part);
+	data = (void *)(long)skb->data;
+	end = (void *)(long)skb->data_end;
+	ip = data + sizeof(struct ethhdr);
+	if (sum < 0 || (void *)(ip + 1) > end)
+		return LB4_VERDICT_DROP_TOO_BIG;
+	icmp_make_ipv4(&made, ip, ICMP_QUOTE_PARTS * part, (__u32)sum, mtu);
+	return put_before(skb, &made, sizeof(made)) < 0 ? LB4_VERDICT_DROP_TOO_BIG
+							: LB4_VERDICT_DROP_ICMP_MADE;
+}
+
+lb4_inline enum lb4_verdict answer_ipv6(struct __sk_buff *skb, __u32 mtu)
+{
+	void *data, *end;
+	struct icmp_made_ipv6 made;
+	struct ipv6hdr *ip;
+	__s64 sum;
+
+	if (mtu < MTU_MIN_IPV6)
+		return LB4_VERDICT_DROP_TOO_BIG;
+	if (!icmp_may_make())
+		return LB4_VERDICT_DROP_ICMP_LIMITED;
+	sum = quote(skb, sizeof(*ip), ICMP_QUOTE_IPV6);
+	data = (void *)(long)skb->data;
+	end = (void *)(long)skb->data_end;
+	ip = data + sizeof(struct ethhdr);
+	if (sum < 0 || (void *)(ip + 1) > end)
+		return LB4_VERDICT_DROP_TOO_BIG;
+	icmp_make_ipv6(&made, ip, ICMP_QUOTE_PARTS * ICMP_QUOTE_IPV6, (__u32)sum, mtu);
+	return put_before(skb, &made, sizeof(made)) < 0 ? LB4_VERDICT_DROP_TOO_BIG
+							: LB4_VERDICT_DROP_ICMP_MADE;
+}
+
+/* Makes of a packet that is too long for a way of that MTU an answer to who sent it. An action. */
+__attribute__((noinline)) int answer_too_big(struct __sk_buff *skb, __u32 mtu)
+{
+	enum lb4_verdict verdict = skb->protocol == bpf_htons(ETH_P_IP) ? answer_ipv4(skb, mtu)
+									: answer_ipv6(skb, mtu);
+
+	count(verdict);
+	if (verdict != LB4_VERDICT_DROP_ICMP_MADE)
+		return TC_ACT_SHOT;
+	return bpf_redirect(skb->ifindex, 0);
+}
+
 SEC("tc")
 int lb4_tc(struct __sk_buff *skb)
 {
@@ -273,7 +387,10 @@ int lb4_tc(struct __sk_buff *skb)
 			return action;
 		}
 	}
-	return tcp_forward(skb);
+	action = tcp_forward(skb);
+	if (action > 0 && (action & TOO_BIG))
+		return answer_too_big(skb, action & TOO_BIG_MASK);
+	return action;
 }
 
 char lb4_license[] SEC("license") = "GPL";
