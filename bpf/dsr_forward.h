@@ -8,9 +8,8 @@
 /* Of dsr_forward() and dsr_icmp(): the packet is not for a service of dsr. */
 #define NOT_DSR -102
 
-/* Of dsr_send(): it is too long for the way out; this hook cannot send it there. */
-#define DSR_TOO_BIG -101
-#define DSR_CANNOT  -103
+/* Of dsr_send(): this hook cannot send it there. */
+#define DSR_CANNOT -103
 
 /*
  * Makes room for an outer header behind the Ethernet header; −1: it cannot. Segments of a bundle
@@ -80,8 +79,8 @@ lb4_inline int dsr_wrap(HOOK_CONTEXT *context, const struct lb4_backend *b, int 
 
 /*
  * Sends a packet, or a bundle of such that are `segment` bytes long, to a backend, as it is or in a
- * packet of ours: an action, or DSR_…, and then the packet is as it was. Global, so that the
- * verifier looks at it by itself.
+ * packet of ours: an action, or DSR_CANNOT or TOO_BIG with the MTU, and then the packet is as it was.
+ * Global, so that the verifier looks at it by itself.
  */
 __attribute__((noinline)) int dsr_send(HOOK_CONTEXT *context, __u32 backend, __u32 segment)
 {
@@ -97,7 +96,7 @@ __attribute__((noinline)) int dsr_send(HOOK_CONTEXT *context, __u32 backend, __u
 	if (!hook_can_reach(context, b, outer ? lb4_is_ipv4(b->address) : is_ipv4))
 		return DSR_CANNOT;
 	if (segment + (hook_bundle(context) ? 0 : outer) > most)
-		return DSR_TOO_BIG;
+		return (int)(TOO_BIG | ((most - outer) & TOO_BIG_MASK));
 	tos = dsr_pass_hop(context, is_ipv4);
 	if (tos < 0)
 		return HOOK_DROP;
@@ -128,10 +127,9 @@ __attribute__((noinline)) int dsr_forward(HOOK_CONTEXT *context)
 		action = dsr_send(context, d.backend_index, segment_size(context, &d.packet));
 		if (action == DSR_CANNOT)
 			return HOOK_GO_ON;
-		if (action == DSR_TOO_BIG)
-			verdict = LB4_VERDICT_DROP_TOO_BIG;
-		else
-			dsr_count(&d, payload);
+		if (action > 0 && (action & TOO_BIG))
+			return action;
+		dsr_count(&d, payload);
 	}
 	count(verdict);
 	return is_drop(verdict) ? HOOK_DROP : action;
@@ -164,5 +162,5 @@ __attribute__((noinline)) int dsr_icmp(HOOK_CONTEXT *context)
 	action = dsr_send(context, owner, hook_length(context) - sizeof(struct ethhdr));
 	if (action == DSR_CANNOT)
 		return HOOK_GO_ON;
-	return action == DSR_TOO_BIG ? HOOK_DROP : action;
+	return action > 0 && (action & TOO_BIG) ? HOOK_DROP : action;
 }

@@ -44,6 +44,13 @@ lb4_inline int set_macs(HOOK_CONTEXT *context, const __u8 to[6], const __u8 from
 	return 0;
 }
 
+/* What becomes of a packet that is too long for a way of that MTU: an action. */
+lb4_inline int hook_too_big(HOOK_CONTEXT *context, __u32 mtu);
+
+/* What tcp_forward() and dsr_forward() return of such a packet: this, and the MTU. */
+#define TOO_BIG	     0x10000
+#define TOO_BIG_MASK 0xffff
+
 /* Actions: out by an interface, as it is, or to a backend, where hook_can_…() was true. */
 lb4_inline int hook_send(HOOK_CONTEXT *context, const struct lb4_interface *out);
 lb4_inline int hook_reach(HOOK_CONTEXT *context, const struct lb4_backend *b, int is_ipv4);
@@ -192,6 +199,16 @@ __attribute__((noinline)) int icmp_forward(HOOK_CONTEXT *context)
 	return hook_send(context, out);
 }
 
+/* The longest IP packet that the way out takes. */
+lb4_inline __u32 mtu_out(const struct nat *n)
+{
+	__u32 headers = sizeof(struct iphdr) + sizeof(struct tcphdr);
+
+	if (n->flow)
+		return n->out->mss_max + headers;
+	return n->backend->mss_max + n->packet.header + sizeof(struct tcphdr);
+}
+
 /* As icmp_forward() a function of its own, so that each has its own stack. */
 __attribute__((noinline)) int tcp_forward(HOOK_CONTEXT *context)
 {
@@ -214,6 +231,8 @@ __attribute__((noinline)) int tcp_forward(HOOK_CONTEXT *context)
 		verdict = n.flow ? send_to_client(context, &n, &action)
 				 : send_to_backend(context, &n, &action);
 	}
+	if (verdict == LB4_VERDICT_DROP_TOO_BIG)
+		return TOO_BIG | (mtu_out(&n) & TOO_BIG_MASK);
 	count(verdict);
 	return is_drop(verdict) ? HOOK_DROP : action;
 }
@@ -256,12 +275,12 @@ lb4_inline int forward(HOOK_CONTEXT *context)
 			return action;
 		}
 	}
-	if (has_dsr()) {
-		action = dsr_forward(context);
-		if (action != NOT_DSR)
-			return action;
-	}
-	return tcp_forward(context);
+	action = has_dsr() ? dsr_forward(context) : NOT_DSR;
+	if (action == NOT_DSR)
+		action = tcp_forward(context);
+	if (action > 0 && (action & TOO_BIG))
+		return hook_too_big(context, action & TOO_BIG_MASK);
+	return action;
 }
 
 char lb4_license[] SEC("license") = "GPL";

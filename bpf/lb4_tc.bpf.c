@@ -18,6 +18,7 @@
 #define HOOK_IS_LAST 1
 
 #include "forward.h"
+#include "icmp_make.h"
 
 #define CHECKSUM_COMPLETE 2
 #define CHECKSUM_PARTIAL  3
@@ -133,6 +134,108 @@ lb4_inline int hook_wrap(struct __sk_buff *skb, __u32 size, int outer_is_ipv4, i
 	if (fit)
 		flags |= BPF_F_ADJ_ROOM_FIXED_GSO;
 	return bpf_skb_adjust_room(skb, (int)size, BPF_ADJ_ROOM_MAC, flags) < 0 ? -1 : 0;
+}
+
+/*
+ * Cuts the packet down to what is quoted, and settles its TCP checksum. Returns the sum of the quote,
+ * or −1. Whoever it came from is whom it goes to.
+ */
+lb4_inline __s64 quote(struct __sk_buff *skb, __u32 header, __u32 part)
+{
+	__u32 size = sizeof(struct ethhdr) + ICMP_QUOTE_PARTS * part, whole, sum;
+	__u32 at = sizeof(struct ethhdr) + header + __builtin_offsetof(struct tcphdr, check);
+	struct ethhdr *ethernet;
+	__u8 mac[ETH_ALEN];
+	__u16 check;
+
+	if (bpf_skb_change_tail(skb, size, 0) < 0 || bpf_skb_pull_data(skb, size) < 0)
+		return -1;
+	ethernet = (void *)(long)skb->data;
+	if (quote_sum(ethernet + 1, (void *)(long)skb->data_end, part, &whole) < 0)
+		return -1;
+	check = *(__u16 *)((void *)ethernet + at);
+	sum = quote_settle(whole, sum_of(ethernet + 1, header, 0), check, &check);
+	__builtin_memcpy(mac, ethernet->h_dest, ETH_ALEN);
+	__builtin_memcpy(ethernet->h_dest, ethernet->h_source, ETH_ALEN);
+	__builtin_memcpy(ethernet->h_source, mac, ETH_ALEN);
+	if (bpf_skb_store_bytes(skb, at, &check, sizeof(check), BPF_F_RECOMPUTE_CSUM) < 0)
+		return -1;
+	return sum_fold(sum);
+}
+
+/* The headers behind Ethernet's. */
+lb4_inline int put_before(struct __sk_buff *skb, const void *headers, __u32 size)
+{
+	if (bpf_skb_adjust_room(skb, (__s32)size, BPF_ADJ_ROOM_MAC, 0) < 0)
+		return -1;
+	return (int)bpf_skb_store_bytes(skb, sizeof(struct ethhdr), headers, size,
+					BPF_F_RECOMPUTE_CSUM);
+}
+
+lb4_inline enum lb4_verdict answer_ipv4(struct __sk_buff *skb, __u32 mtu)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	struct iphdr *ip = data + sizeof(struct ethhdr);
+	__u32 part = ICMP_QUOTE_IPV4;
+	struct icmp_made_ipv4 made;
+	__s64 sum;
+
+	/* Without the flag its sender may not listen. */
+	if ((void *)(ip + 1) > end || !(ip->frag_off & bpf_htons(IPV4_DONT_FRAGMENT)) ||
+	    mtu < MTU_MIN_IPV4)
+		return LB4_VERDICT_DROP_TOO_BIG;
+	if (!icmp_may_make())
+		return LB4_VERDICT_DROP_ICMP_LIMITED;
+	if (skb->len < sizeof(struct ethhdr) + ICMP_QUOTE_PARTS * ICMP_QUOTE_IPV4)
+		part = ICMP_QUOTE_IPV4_SHORT;
+	sum = quote(skb, sizeof(*ip), part);
+	data = (void *)(long)skb->data;
+	end = (void *)(long)skb->data_end;
+	ip = data + sizeof(struct ethhdr);
+	if (sum < 0 || (void *)(ip + 1) > end)
+		return LB4_VERDICT_DROP_TOO_BIG;
+	icmp_make_ipv4(&made, ip, ICMP_QUOTE_PARTS * part, (__u32)sum, mtu);
+	return put_before(skb, &made, sizeof(made)) < 0 ? LB4_VERDICT_DROP_TOO_BIG
+							: LB4_VERDICT_DROP_ICMP_MADE;
+}
+
+lb4_inline enum lb4_verdict answer_ipv6(struct __sk_buff *skb, __u32 mtu)
+{
+	void *data, *end;
+	struct icmp_made_ipv6 made;
+	struct ipv6hdr *ip;
+	__s64 sum;
+
+	if (mtu < MTU_MIN_IPV6)
+		return LB4_VERDICT_DROP_TOO_BIG;
+	if (!icmp_may_make())
+		return LB4_VERDICT_DROP_ICMP_LIMITED;
+	sum = quote(skb, sizeof(*ip), ICMP_QUOTE_IPV6);
+	data = (void *)(long)skb->data;
+	end = (void *)(long)skb->data_end;
+	ip = data + sizeof(struct ethhdr);
+	if (sum < 0 || (void *)(ip + 1) > end)
+		return LB4_VERDICT_DROP_TOO_BIG;
+	icmp_make_ipv6(&made, ip, ICMP_QUOTE_PARTS * ICMP_QUOTE_IPV6, (__u32)sum, mtu);
+	return put_before(skb, &made, sizeof(made)) < 0 ? LB4_VERDICT_DROP_TOO_BIG
+							: LB4_VERDICT_DROP_ICMP_MADE;
+}
+
+/* An action. Global, so that the verifier looks at it by itself. */
+__attribute__((noinline)) int answer_too_big(struct __sk_buff *skb, __u32 mtu)
+{
+	enum lb4_verdict verdict = skb->protocol == bpf_htons(ETH_P_IP) ? answer_ipv4(skb, mtu)
+									: answer_ipv6(skb, mtu);
+
+	count(verdict);
+	if (verdict != LB4_VERDICT_DROP_ICMP_MADE)
+		return TC_ACT_SHOT;
+	return bpf_redirect(skb->ifindex, 0);
+}
+
+lb4_inline int hook_too_big(struct __sk_buff *skb, __u32 mtu)
+{
+	return answer_too_big(skb, mtu);
 }
 
 SEC("tc")

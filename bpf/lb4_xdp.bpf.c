@@ -111,6 +111,14 @@ lb4_inline int hook_wrap(struct xdp_md *xdp, __u32 size, int outer_is_ipv4, int 
 	return 0;
 }
 
+/* The next one tells its sender. */
+lb4_inline int hook_too_big(struct xdp_md *xdp, __u32 mtu)
+{
+	(void)xdp;
+	(void)mtu;
+	return XDP_PASS;
+}
+
 SEC("xdp.frags")
 int lb4_xdp(struct xdp_md *xdp)
 {

@@ -101,20 +101,27 @@ static inline __u8 lb4_epoch(__u32 tick)
 #define LB4_FORWARD_DSR_L2   1 /* as they are, to the backend's MAC address */
 #define LB4_FORWARD_DSR_IPIP 2 /* in an IP packet of ours */
 
-/* Two lines; of the second, what some packets want. */
+/*
+ * Two lines; of the second, what some packets want. A way changes under flows that take it. Each MAC
+ * address lies within a word of 8 bytes, which userspace writes whole, and only when it differs: who
+ * reads the word whole gets an address that was or is. Who reads it in parts, or reads it and the
+ * interface at such a moment, may send one frame that nobody takes, which TCP sends again.
+ */
 struct lb4_backend {
 	__u8 address[16];
-	__u8 source[16];  /* the address of ours that it is reached from */
-	__u32 interface;  /* the way out */
-	__u8 next_mac[6]; /* of the next hop, if it is resolved … */
-	__u8 own_mac[6];  /* … and of the way out */
+	__u8 source[16]; /* the address of ours that it is reached from */
 	__be16 port;
-	__u16 mss_max; /* of segments that fit the way out */
+	__u16 mss_max;	 /* of segments that fit the way out */
+	__u32 interface; /* the way out */
+	__u8 next_mac[6] /* of the next hop, if it is resolved … */
+		__attribute__((aligned(8)));
 	__u16 service;
+	__u8 own_mac[6] /* … and of the way out */
+		__attribute__((aligned(8)));
 	__u8 reachable; /* there is a way; else new flows go to the listening socket */
 	__u8 resolved;	/* its MAC addresses are known */
 	__u8 forward;	/* LB4_FORWARD_* */
-	__u8 left;	/* of dsr: flows that it had are now those of their slots\' owners */
+	__u8 left;	/* of dsr: flows that it had are now those of their slots' owners */
 	__u8 padding[6];
 
 	__u8 gateway[16];    /* the next hop … */
@@ -166,7 +173,9 @@ _Static_assert(sizeof(struct lb4_interface) == 16, "struct lb4_interface is part
 	X(DROP_SOURCE, "bad-source", "an impossible source address: dropped")                      \
 	X(DROP_TTL, "ttl", "hop limit used up: dropped")                                           \
 	X(DROP_NO_WAY, "lost-way", "of a flow, and no route to its backend: dropped")              \
-	X(DROP_TOO_BIG, "too-big", "longer than the way out takes: dropped")
+	X(DROP_TOO_BIG, "too-big", "longer than the way out takes, and may be cut: dropped")       \
+	X(DROP_ICMP_MADE, "icmp-made", "longer than the way out takes: its sender was told")       \
+	X(DROP_ICMP_LIMITED, "icmp-limited", "the same, but many were just told: dropped")
 
 enum lb4_verdict {
 #define X(name, word, meaning) LB4_VERDICT_##name,
@@ -178,9 +187,9 @@ enum lb4_verdict {
 
 /* Of one CPU. */
 struct lb4_verdict_counters {
-	__u64 n[24];
+	__u64 n[32];
 };
-_Static_assert(LB4_VERDICT_COUNT <= 24, "a verdict has a counter");
+_Static_assert(LB4_VERDICT_COUNT <= 32, "a verdict has a counter");
 
 /*
  * A nat flow, one line of a direct-mapped table: the place follows from the addresses and ports of
@@ -254,7 +263,7 @@ _Static_assert(sizeof(struct lb4_line) == 64, "one line");
  * What the maps look like: another number is another layout, or another meaning. A program takes
  * over the maps of an older one, and the flows in them, only if it has the same.
  */
-#define LB4_ABI 2u
+#define LB4_ABI 3u
 
 /* Of the program as a whole, changed while it runs. */
 struct lb4_control {

@@ -494,20 +494,28 @@ static struct lb4_interface *interface_place(struct fastpath *f, uint32_t index)
 	return NULL;
 }
 
-int fastpath_attach(struct fastpath *f, const char *interface, enum fastpath_hook *ret,
-		    uint32_t *ret_index)
+static struct lb4_interface *take_interface_place(struct fastpath *f, uint32_t index, uint32_t was)
+{
+	struct lb4_interface *place = interface_place(f, index);
+
+	if (!place && was)
+		place = interface_place(f, was);
+	return place ? place : interface_place(f, 0);
+}
+
+int fastpath_attach(struct fastpath *f, const char *interface, uint32_t was,
+		    enum fastpath_hook *ret, uint32_t *ret_index)
 {
 	struct attachment a = {};
-	struct lb4_interface description, *place;
+	struct lb4_interface description, before, *place;
 	int r = describe(interface, &description);
 
 	if (r < 0)
 		return r;
-	place = interface_place(f, description.index);
-	if (!place)
-		place = interface_place(f, 0);
+	place = take_interface_place(f, description.index, was);
 	if (!place || f->n_attachments == LB4_INTERFACES_MAX)
 		return -ENOSPC;
+	before = *place;
 	*place = description;
 	a.index = (int)description.index;
 	*ret = FASTPATH_TCX;
@@ -517,7 +525,7 @@ int fastpath_attach(struct fastpath *f, const char *interface, enum fastpath_hoo
 		r = attach_clsact(f, &a);
 	}
 	if (r < 0) {
-		place->index = 0;
+		*place = before.index == description.index ? (struct lb4_interface){} : before;
 		return r;
 	}
 	f->attachments[f->n_attachments++] = a;
@@ -559,6 +567,21 @@ static bool is_attached(void *context, const char *name)
 			return true;
 	}
 	return false;
+}
+
+/* The kernel has detached the program with it. */
+void fastpath_lose(struct fastpath *f, uint32_t index)
+{
+	for (size_t i = 0; i < f->n_attachments; i++) {
+		if ((uint32_t)f->attachments[i].index != index)
+			continue;
+		if (f->attachments[i].link >= 0)
+			close(f->attachments[i].link);
+		f->attachments[i] = f->attachments[--f->n_attachments];
+		break;
+	}
+	if (f->pins)
+		pins_sweep(f->pins, LINK_NAME, is_attached, f);
 }
 
 void fastpath_attached_all(struct fastpath *f)

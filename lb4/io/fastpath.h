@@ -49,12 +49,16 @@ enum fastpath_hook {
 const char *fastpath_hook_name(enum fastpath_hook hook);
 
 /*
- * Attaches to an interface of the network namespace, and enters it in the map. -ENODEV: there is
+ * Attaches to an interface of the network namespace, and enters it in the map. Flows that came in by
+ * one that is lost, whose index was `was` (0: there was none), go out by this one. -ENODEV: there is
  * none of that name, -EAFNOSUPPORT: it has no Ethernet addresses, -ENOSPC: LB4_INTERFACES_MAX are
  * there.
  */
-int fastpath_attach(struct fastpath *f, const char *interface, enum fastpath_hook *ret,
-		    uint32_t *ret_index);
+int fastpath_attach(struct fastpath *f, const char *interface, uint32_t was,
+		    enum fastpath_hook *ret, uint32_t *ret_index);
+
+/* The interface is no longer there. */
+void fastpath_lose(struct fastpath *f, uint32_t index);
 
 /* Interfaces may have another MAC address or MTU meanwhile. */
 void fastpath_refresh(struct fastpath *f);

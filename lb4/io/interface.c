@@ -9,6 +9,8 @@
 #include "cleanup.h"
 #include "interface.h"
 
+_Static_assert(INTERFACE_NAME_SIZE == IF_NAMESIZE, "names of interfaces");
+
 static int ask(unsigned long what, struct ifreq *q)
 {
 	_cleanup_(closep) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -18,41 +20,45 @@ static int ask(unsigned long what, struct ifreq *q)
 	return 0;
 }
 
+/* Of the interface with the name in `q`. */
+static int describe(struct ifreq *q, struct interface *ret)
+{
+	int r = ask(SIOCGIFINDEX, q);
+
+	if (r < 0)
+		return r;
+	ret->index = (uint32_t)q->ifr_ifindex;
+	r = ask(SIOCGIFHWADDR, q);
+	if (r < 0)
+		return r;
+	if (q->ifr_hwaddr.sa_family != ARPHRD_ETHER && q->ifr_hwaddr.sa_family != ARPHRD_LOOPBACK)
+		return -EAFNOSUPPORT;
+	memcpy(ret->mac, q->ifr_hwaddr.sa_data, sizeof(ret->mac));
+	r = ask(SIOCGIFMTU, q);
+	if (r < 0)
+		return r;
+	ret->mtu = (uint32_t)q->ifr_mtu;
+	return 0;
+}
+
 int interface_find(const char *name, struct interface *ret)
 {
 	struct ifreq q = {};
-	int r;
 
 	if (strlen(name) >= sizeof(q.ifr_name))
 		return -ENODEV;
 	strcpy(q.ifr_name, name);
-	r = ask(SIOCGIFINDEX, &q);
-	if (r < 0)
-		return r;
-	ret->index = (uint32_t)q.ifr_ifindex;
-	r = ask(SIOCGIFHWADDR, &q);
-	if (r < 0)
-		return r;
-	if (q.ifr_hwaddr.sa_family != ARPHRD_ETHER && q.ifr_hwaddr.sa_family != ARPHRD_LOOPBACK)
-		return -EAFNOSUPPORT;
-	memcpy(ret->mac, q.ifr_hwaddr.sa_data, sizeof(ret->mac));
-	r = ask(SIOCGIFMTU, &q);
-	if (r < 0)
-		return r;
-	ret->mtu = (uint32_t)q.ifr_mtu;
-	return 0;
+	return describe(&q, ret);
 }
 
-int interface_mtu(uint32_t index, uint32_t *ret)
+int interface_at(uint32_t index, struct interface *ret)
 {
 	struct ifreq q = {};
-	int r;
 
-	if (!if_indextoname(index, q.ifr_name))
-		return -ENODEV;
-	r = ask(SIOCGIFMTU, &q);
-	if (r < 0)
-		return r;
-	*ret = (uint32_t)q.ifr_mtu;
-	return 0;
+	return if_indextoname(index, q.ifr_name) ? describe(&q, ret) : -ENODEV;
+}
+
+const char *interface_name(uint32_t index, char buffer[INTERFACE_NAME_SIZE])
+{
+	return if_indextoname(index, buffer) ? buffer : NULL;
 }

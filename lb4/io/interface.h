@@ -13,5 +13,10 @@ struct interface {
 /* -ENODEV: there is none of that name; -EAFNOSUPPORT: it has no Ethernet addresses. */
 int interface_find(const char *name, struct interface *ret);
 
-/* Its MTU, or -ENODEV. */
-int interface_mtu(uint32_t index, uint32_t *ret);
+/* The same by its index. */
+int interface_at(uint32_t index, struct interface *ret);
+
+#define INTERFACE_NAME_SIZE 16
+
+/* Its name, in `buffer`; NULL: there is none. */
+const char *interface_name(uint32_t index, char buffer[INTERFACE_NAME_SIZE]);

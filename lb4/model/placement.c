@@ -212,15 +212,33 @@ static bool suits(uint8_t forward, const struct backend_way *way)
 	}
 }
 
-/* Flows that there are take the new way as well. */
+/* Writes the word of 8 bytes that begins with a MAC address: see struct lb4_backend. */
+static void set_mac(struct lb4_backend *m, size_t offset, const uint8_t mac[6])
+{
+	uint64_t *word = (uint64_t *)(void *)((char *)m + offset), new = *word;
+
+	memcpy(&new, mac, 6);
+	if (new != *word)
+		__atomic_store_n(word, new, __ATOMIC_RELAXED);
+}
+
+/* Flows that there are take the new way as well; while there is none, they keep the one they had. */
 static void set_way(struct lb4_backend *m, const struct backend_way *way)
 {
 	m->gateway_family = !way->has_gateway			  ? 0
 			    : way->gateway.family == ADDRESS_IPV4 ? AF_INET
 								  : AF_INET6;
 	memcpy(m->gateway, way->gateway.ip, sizeof(m->gateway));
+	/* What is not known any more is not looked at. */
+	if (!way->resolved)
+		__atomic_store_n(&m->resolved, 0, __ATOMIC_RELEASE);
 	m->interface = way->interface;
 	m->mss_max = way->mss_max;
+	if (way->resolved) {
+		set_mac(m, offsetof(struct lb4_backend, next_mac), way->next_mac);
+		set_mac(m, offsetof(struct lb4_backend, own_mac), way->own_mac);
+		__atomic_store_n(&m->resolved, 1, __ATOMIC_RELEASE);
+	}
 	__atomic_store_n(&m->reachable, way->reachable && suits(m->forward, way), __ATOMIC_RELEASE);
 }
 

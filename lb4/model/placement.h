@@ -27,6 +27,8 @@ struct backend_way {
 	struct address source; /* ours */
 	bool has_gateway;
 	struct address gateway;
+	bool resolved; /* these are known: */
+	uint8_t next_mac[6], own_mac[6];
 };
 
 /* A service of the snapshot that is to be forwarded, with its listen addresses and its backends'

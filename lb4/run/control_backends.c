@@ -9,6 +9,7 @@
 #include "control_json.h"
 #include "daemon.h"
 #include "drift.h"
+#include "forwarding.h"
 #include "text.h"
 
 int control_shares(const struct live_service *s, double **ret)
@@ -119,6 +120,7 @@ json_t *control_backend(const struct daemon *d, const struct live_service *s,
 	control_put(&o, "drift", control_drift(&drift));
 	/* Of an operator's drain, or of on_down: drain. */
 	control_put(&o, "drain_left_ms", ms_left(b->drain_deadline, now));
+	control_put(&o, "way", control_show_way(forwarding_way(d, &b->backend->address)));
 	put_counters(&o, b->backend);
 	return o;
 }

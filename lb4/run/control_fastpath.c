@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What the control API shows of the fast path, and its switch. */
+#include <stdio.h>
+
 #include "cleanup.h"
 #include "control_handlers.h"
 #include "control_json.h"
 #include "daemon.h"
 #include "forwarding.h"
+#include "interface.h"
+#include "snapshot.h"
+#include "ways.h"
 
 /* By the words that lbctl(8) explains. */
 static const char *const verdict_words[] = {
@@ -20,6 +25,68 @@ static json_t *show_interface(const struct forwarding_interface *i)
 	control_put(&o, "name", control_text(i->name));
 	control_put(&o, "hook", control_text(i->hook));
 	control_put(&o, "error", control_text(i->why_not));
+	return o;
+}
+
+static json_t *show_lost(const struct way *w)
+{
+	char text[WAY_TEXT_MAX];
+	json_t *o = json_object();
+
+	control_put(&o, "service", json_string(w->backend->service_name));
+	control_put(&o, "backend", json_string(w->backend->name));
+	control_put(&o, "why", control_text(way_print(w, text)));
+	return o;
+}
+
+static json_t *show_ways(const struct forwarding_status *s)
+{
+	json_t *o = json_object(), *lost = json_array();
+
+	for (size_t i = 0; i < s->n_lost && i < FORWARDING_LOST_MAX; i++)
+		control_append(&lost, show_lost(s->lost[i]));
+	control_put(&o, "known", control_number(s->n_ways));
+	control_put(&o, "resolved", control_number(s->n_resolved));
+	control_put(&o, "lost", control_number(s->n_lost));
+	control_put(&o, "first_lost", lost);
+	return o;
+}
+
+static json_t *show_mac(const uint8_t mac[6])
+{
+	char text[18];
+
+	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
+		 mac[3], mac[4], mac[5]);
+	return json_string(text);
+}
+
+/* An address without its port. */
+static json_t *show_ip(const struct address *a)
+{
+	char text[ADDRESS_TEXT_MAX];
+
+	return json_string(address_print_ip(a, text));
+}
+
+json_t *control_show_way(const struct way *w)
+{
+	char name[INTERFACE_NAME_SIZE], text[WAY_TEXT_MAX];
+	bool known = w && w->way.interface;
+	json_t *o;
+
+	if (!w)
+		return json_null();
+	o = json_object();
+	control_put(&o, "error",
+		    w->trouble == WAY_GOOD ? json_null() : control_text(way_print(w, text)));
+	control_put(&o, "interface",
+		    known ? control_text(interface_name(w->way.interface, name)) : json_null());
+	control_put(&o, "gateway",
+		    known && w->way.has_gateway ? show_ip(&w->way.gateway) : json_null());
+	control_put(&o, "source", known ? show_ip(&w->way.source) : json_null());
+	control_put(&o, "mss_max", known ? control_number(w->way.mss_max) : json_null());
+	control_put(&o, "mac", w->way.resolved ? show_mac(w->way.next_mac) : json_null());
 	return o;
 }
 
@@ -42,6 +109,7 @@ json_t *control_show_fastpath(const struct daemon *d)
 	control_put(&o, "interfaces", interfaces);
 	control_put(&o, "flows", control_number(s.flows));
 	control_put(&o, "max_flows", control_number(s.max_flows));
+	control_put(&o, "ways", show_ways(&s));
 	control_put(&o, "packets", verdicts);
 	return o;
 }

@@ -80,6 +80,10 @@ char *control_nearest_hint(const struct daemon *d, const struct http_request *q,
 /* control_fastpath.c: null where the configuration names no interfaces. */
 json_t *control_show_fastpath(const struct daemon *d);
 
+/* How packets of nat get to a backend; null for NULL. */
+struct way;
+json_t *control_show_way(const struct way *w);
+
 /* control_routes.c: the routes of a service (an empty array: none) and what it asks of hellos. */
 json_t *control_tls_routes(const struct daemon *d, const struct live_service *s);
 json_t *control_hello(const struct service_settings *s);

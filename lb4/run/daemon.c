@@ -247,6 +247,7 @@ static void loop(struct daemon *d, int signals)
 		{.fd = d->reports.event_fd, .events = POLLIN},
 		{.fd = signals, .events = POLLIN},
 		{.fd = control_fd(d->control), .events = POLLIN},
+		{.fd = forwarding_fd(d), .events = POLLIN},
 	};
 
 	while (d->n_workers_running > 0 || awaits_flows(d)) {
@@ -257,6 +258,8 @@ static void loop(struct daemon *d, int signals)
 			daemon_take_reports(d);
 		if (n > 0 && polls[1].revents)
 			take_signals(d, signals);
+		if (n > 0 && polls[3].revents)
+			forwarding_take_news(d);
 		control_run(d->control);
 		daemon_on_time(d);
 		if (d->stopping && d->stop_deadline <= d->now)

@@ -11,17 +11,25 @@
 #include "flow_table.h"
 #include "forwarding.h"
 #include "interface.h"
+#include "netlink_watch.h"
 #include "pins.h"
 #include "placement.h"
 #include "raw.h"
 #include "reserved_ports.h"
-#include "route.h"
+#include "ways.h"
 
 /* The flow table is walked in so long, a part at a time. */
 #define WALK_PARTS    20
 #define WALK_INTERVAL (100 * NSEC_PER_MSEC) /* from one part to the next */
 
-#define ROUTES_INTERVAL (5 * NSEC_PER_SEC)
+/*
+ * The kernel tells when ways may have changed, and is asked at once; while it goes on telling, so
+ * often, and never for more than a tenth of the time. What it learns of its own accord (redirects,
+ * path MTUs) is told to nobody, and looked for now and then.
+ */
+#define LOOK_PAUSE    (100 * NSEC_PER_MSEC)
+#define LOOK_PART     10
+#define LOOK_INTERVAL (30 * NSEC_PER_SEC)
 
 /* Of flows of an earlier start whose backend the file no longer has: nobody says how long. */
 #define ORPHAN_IDLE (3600 * NSEC_PER_SEC)
@@ -32,11 +40,6 @@
 #define SPARE_CHUNKS   256
 
 _Static_assert(INTERFACES_MAX == LB4_INTERFACES_MAX, "the map has room for all that may be listed");
-
-struct known_way {
-	struct address to;
-	struct backend_way way;
-};
 
 struct forwarding {
 	struct fastpath *fastpath;
@@ -56,11 +59,15 @@ struct forwarding {
 	size_t n_interfaces;
 	int error; /* why there are no programs */
 	uint32_t max_flows;
-	struct known_way *ways; /* as they were when last asked for */
-	size_t n_ways;
-	uint32_t walk_at; /* place of the table */
-	uint32_t ways_at; /* line of the other table */
-	nsec_t walk_next, routes_next;
+	struct ways_rules rules;
+	struct ways *ways;
+	int watch;		/* news of the kernel's; −1: there are none */
+	bool ways_changed;	/* since they were told to the programs */
+	nsec_t look_next;	/* at interfaces and ways … */
+	nsec_t look_not_before; /* … and not earlier, whatever the news */
+	uint32_t walk_at;	/* place of the table */
+	uint32_t ways_at;	/* line of the other table */
+	nsec_t walk_next;
 	size_t n_homeless; /* services that found no room, as last told */
 	size_t n_lingering;
 
@@ -106,26 +113,59 @@ static struct fastpath_sizes sizes_of(const struct config *config)
 	return s;
 }
 
+/* Tells of a failure only when it is another than before. */
+static void attach(struct forwarding *f, struct attached *a)
+{
+	enum fastpath_hook hook;
+	int r = fastpath_attach(f->fastpath, a->name, a->index, &hook, &a->index);
+
+	if (r < 0 && r != a->error)
+		log_error("interface %s: the fast path cannot be attached: %s; what comes in there "
+			  "is spliced",
+			  a->name, why(r));
+	a->error = r;
+	if (r < 0)
+		return;
+	a->hook = fastpath_hook_name(hook);
+	log_info("interface %s: the fast path is attached, by %s", a->name, a->hook);
+}
+
 static void attach_all(struct forwarding *f, const struct config *config)
 {
 	for (size_t i = 0; config->interfaces[i] && i < LB4_INTERFACES_MAX; i++) {
-		struct attached *a = &f->interfaces[f->n_interfaces++];
-		enum fastpath_hook hook;
+		struct attached *a = &f->interfaces[f->n_interfaces];
 
 		a->name = strdup(config->interfaces[i]);
-		a->error = fastpath_attach(f->fastpath, config->interfaces[i], &hook, &a->index);
-		if (a->error < 0) {
-			log_error(
-				"interface %s: the fast path cannot be attached: %s; what comes in "
-				"there is spliced",
-				config->interfaces[i], why(a->error));
-			continue;
-		}
-		a->hook = fastpath_hook_name(hook);
-		log_info("interface %s: the fast path is attached, by %s", config->interfaces[i],
-			 a->hook);
+		if (!a->name)
+			return;
+		f->n_interfaces++;
+		attach(f, a);
 	}
 	fastpath_attached_all(f->fastpath);
+}
+
+/* One that went may come back, under its name. Whether something is different. */
+static bool follow_interfaces(struct forwarding *f)
+{
+	char name[INTERFACE_NAME_SIZE];
+	bool changed = false;
+
+	for (size_t i = 0; i < f->n_interfaces; i++) {
+		struct attached *a = &f->interfaces[i];
+
+		if (a->hook && interface_name(a->index, name))
+			continue;
+		if (a->hook) {
+			log_warning("interface %s is gone, and the fast path with it", a->name);
+			fastpath_lose(f->fastpath, a->index);
+			a->hook = NULL;
+			a->error = -ENODEV;
+			changed = true;
+		}
+		attach(f, a);
+		changed |= a->hook != NULL;
+	}
+	return changed;
 }
 
 static void reserve_ports(const struct config *config)
@@ -193,7 +233,8 @@ static int load(struct forwarding *f, const struct config *config, const char *c
 		return r;
 	f->maps = fastpath_maps(f->fastpath);
 	f->placement = placement_new(f->maps, adopted);
-	if (!f->placement)
+	f->ways = ways_new(&f->rules);
+	if (!f->placement || !f->ways)
 		return -ENOMEM;
 	control = f->maps->control;
 	control->owner = owner_of(config_path);
@@ -213,8 +254,13 @@ static int load(struct forwarding *f, const struct config *config, const char *c
 	return 0;
 }
 
+/* Next hops of flows that go on stay resolved. */
 static void unload(struct forwarding *f)
 {
+	f->ways = ways_free(f->ways, f->pinned);
+	if (f->watch >= 0)
+		close(f->watch);
+	f->watch = -1;
 	f->placement = placement_free(f->placement);
 	f->fastpath = fastpath_close(f->fastpath);
 	raw_close(&f->raw);
@@ -234,6 +280,42 @@ static void forget(const struct config *config, const char *config_path)
 	pins_close(&pins);
 }
 
+static bool is_attached(const void *context, uint32_t interface)
+{
+	const struct daemon *d = context;
+	const struct forwarding *f = d->forwarding;
+
+	for (size_t i = 0; i < f->n_interfaces; i++)
+		if (f->interfaces[i].hook && f->interfaces[i].index == interface)
+			return true;
+	return false;
+}
+
+static void tell_way(void *context, const struct way *w)
+{
+	char text[WAY_TEXT_MAX];
+	struct daemon *d = context;
+
+	if (w->trouble == WAY_GOOD)
+		events_record(&d->events, EVENT_WAY_FOUND, w->backend->service_name,
+			      w->backend->name, NULL, "is reached by the fast path again");
+	else
+		events_record(&d->events, EVENT_WAY_LOST, w->backend->service_name,
+			      w->backend->name, EVENT_VALUES(EVENT_TEXT("why", way_print(w, text))),
+			      "gets new connections by splicing: %s", way_print(w, text));
+}
+
+static void open_watch(struct forwarding *f)
+{
+	int r = netlink_watch_open(&f->watch);
+
+	if (r < 0)
+		log_warning("the kernel's news of interfaces and routes cannot be had: %s; it is "
+			    "asked every %llu s",
+			    strerrordesc_np(-r),
+			    (unsigned long long)(LOOK_INTERVAL / NSEC_PER_SEC));
+}
+
 void forwarding_start(struct daemon *d, const struct config *config)
 {
 	struct forwarding *f;
@@ -247,7 +329,13 @@ void forwarding_start(struct daemon *d, const struct config *config)
 		log_error("no memory for the fast path: everything is spliced");
 		return;
 	}
-	*f = (struct forwarding){.raw = RAW_INIT, .pins = PINS_INIT, .accepts = true};
+	*f = (struct forwarding){
+		.raw = RAW_INIT,
+		.pins = PINS_INIT,
+		.watch = -1,
+		.accepts = true,
+		.rules = {is_attached, tell_way, d},
+	};
 	d->forwarding = f;
 	f->error = load(f, config, d->config_path);
 	if (f->error < 0) {
@@ -256,82 +344,19 @@ void forwarding_start(struct daemon *d, const struct config *config)
 		return;
 	}
 	reserve_ports(config);
+	open_watch(f);
 	attach_all(f, config);
 }
 
 /* --- What is to be --- */
 
-static bool is_attached(const struct forwarding *f, uint32_t interface)
-{
-	for (size_t i = 0; i < f->n_interfaces; i++)
-		if (f->interfaces[i].hook && f->interfaces[i].index == interface)
-			return true;
-	return false;
-}
-
-/* A backend on this machine has none. */
-static struct backend_way find_way(const struct forwarding *f, const struct address *a)
-{
-	unsigned headers =
-		a->family == ADDRESS_IPV4 ? FASTPATH_HEADERS_IPV4 : FASTPATH_HEADERS_IPV6;
-	struct backend_way way = {};
-	struct route route;
-	uint32_t mtu;
-
-	if (route_find(a, &route) != 0 || interface_mtu(route.interface, &mtu) < 0)
-		return way;
-	if (route.mtu && route.mtu < mtu)
-		mtu = route.mtu;
-	way.reachable = true;
-	way.returns = is_attached(f, route.interface);
-	way.interface = route.interface;
-	way.mss_max = fastpath_mss(mtu, headers);
-	way.source = route.source;
-	way.has_gateway = route.has_gateway;
-	way.gateway = route.gateway;
-	return way;
-}
-
-static int compare_ways(const void *a, const void *b)
-{
-	return memcmp(&((const struct known_way *)a)->to, &((const struct known_way *)b)->to,
-		      sizeof(struct address));
-}
-
-/* The kernel is asked again now and then, and not whenever a table changes. */
-static struct backend_way *find_ways(const struct forwarding *f, const struct snapshot_service *s)
+static struct backend_way *find_ways(struct forwarding *f, const struct snapshot_service *s)
 {
 	struct backend_way *ways = calloc(s->n_backends + 1, sizeof(ways[0]));
 
-	for (size_t i = 0; ways && i < s->n_backends; i++) {
-		const struct known_way key = {.to = s->backends[i]->address};
-		const struct known_way *known =
-			f->n_ways ? bsearch(&key, f->ways, f->n_ways, sizeof(key), compare_ways)
-				  : NULL;
-
-		ways[i] = known ? known->way : find_way(f, &key.to);
-	}
+	for (size_t i = 0; ways && i < s->n_backends; i++)
+		ways[i] = ways_take(f->ways, s->backends[i], s->settings.forward);
 	return ways;
-}
-
-/* What is known from now on: the ways that have just been told. Without memory, nothing is. */
-static void remember_ways(struct forwarding *f, const struct placed_service *placed, size_t n)
-{
-	size_t count = 0;
-
-	free(f->ways);
-	f->n_ways = 0;
-	for (size_t i = 0; i < n; i++)
-		count += placed[i].service->n_backends;
-	f->ways = calloc(count + 1, sizeof(f->ways[0]));
-	for (size_t i = 0; f->ways && i < n; i++)
-		for (size_t j = 0; j < placed[i].service->n_backends; j++)
-			f->ways[f->n_ways++] = (struct known_way){
-				.to = placed[i].service->backends[j]->address,
-				.way = placed[i].ways[j],
-			};
-	if (f->n_ways)
-		qsort(f->ways, f->n_ways, sizeof(f->ways[0]), compare_ways);
 }
 
 static struct address *copy_listen(const struct live_service *s)
@@ -418,11 +443,7 @@ void forwarding_publish(struct daemon *d)
 
 	if (!f || !f->fastpath || !d->snapshot)
 		return;
-	if (f->routes_next <= d->now) {
-		f->n_ways = 0; /* asked for again */
-		fastpath_refresh(f->fastpath);
-		f->routes_next = nsec_add(d->now, ROUTES_INTERVAL);
-	}
+	ways_begin(f->ways);
 	placed = place_services(d, &n);
 	if (!placed) {
 		log_error("the fast path could not be told: out of memory; trying on");
@@ -433,7 +454,7 @@ void forwarding_publish(struct daemon *d)
 	tell_homeless(f, placement_update(f->placement, placed, n, flow_ticks(clock_now()),
 					  fastpath_synchronize));
 	tell_lingering(f);
-	remember_ways(f, placed, n);
+	ways_end(f->ways);
 	free_placed(placed, n);
 }
 
@@ -603,7 +624,6 @@ void forwarding_stop(struct daemon *d)
 	unload(f);
 	for (size_t i = 0; i < f->n_interfaces; i++)
 		free(f->interfaces[i].name);
-	free(f->ways);
 	free(f);
 	d->forwarding = NULL;
 }
@@ -626,24 +646,86 @@ static void walk_on(struct forwarding *f)
 	f->ways_at = 0;
 }
 
+int forwarding_fd(const struct daemon *d)
+{
+	return d->forwarding ? d->forwarding->watch : -1;
+}
+
+static void on_neighbour(void *context, const struct neighbour *n)
+{
+	struct forwarding *f = context;
+
+	f->ways_changed |= ways_on_neighbour(f->ways, n);
+}
+
+void forwarding_take_news(struct daemon *d)
+{
+	struct forwarding *f = d->forwarding;
+	unsigned news = netlink_watch_take(f->watch, on_neighbour, f);
+	nsec_t at = f->look_not_before > d->now ? f->look_not_before : d->now;
+
+	if ((news || f->ways_changed) && at < f->look_next)
+		f->look_next = at;
+	daemon_lower_deadline(d, f->look_next);
+}
+
+/* Asks the kernel, and tells the programs if the answers are others than before. */
+static void look(struct daemon *d)
+{
+	struct forwarding *f = d->forwarding;
+	nsec_t begun = clock_now(), took;
+
+	f->ways_changed |= follow_interfaces(f);
+	fastpath_refresh(f->fastpath);
+	f->ways_changed |= ways_ask(f->ways);
+	if (f->ways_changed)
+		forwarding_publish(d);
+	f->ways_changed = false;
+	took = clock_now() - begun;
+	f->look_not_before =
+		nsec_add(d->now, took * LOOK_PART > LOOK_PAUSE ? took * LOOK_PART : LOOK_PAUSE);
+	f->look_next = nsec_add(d->now, LOOK_INTERVAL);
+}
+
 void forwarding_on_time(struct daemon *d)
 {
 	struct forwarding *f = d->forwarding;
 
 	if (!f || !f->fastpath)
 		return;
-	if (f->routes_next <= d->now)
-		forwarding_publish(d);
+	if (f->look_next <= d->now)
+		look(d);
 	f->now = clock_now(); /* not that of the round, which may have taken long */
 	if (f->walk_next <= d->now) {
 		walk_on(f);
 		f->walk_next = nsec_add(d->now, WALK_INTERVAL);
 	}
 	daemon_lower_deadline(d, f->walk_next);
-	daemon_lower_deadline(d, f->routes_next);
+	daemon_lower_deadline(d, f->look_next);
 }
 
 /* --- What is shown --- */
+
+static void count_ways(const struct forwarding *f, struct forwarding_status *ret)
+{
+	const struct way *ways = ways_all(f->ways, &ret->n_ways);
+
+	for (size_t i = 0; i < ret->n_ways; i++) {
+		ret->n_resolved += ways[i].way.resolved;
+		if (ways[i].trouble == WAY_GOOD)
+			continue;
+		if (ret->n_lost < FORWARDING_LOST_MAX)
+			ret->lost[ret->n_lost] = &ways[i];
+		ret->n_lost++;
+	}
+}
+
+const struct way *forwarding_way(const struct daemon *d, const struct address *backend)
+{
+	const struct forwarding *f = d->forwarding;
+
+	return f && f->fastpath ? ways_find(f->ways, backend) : NULL;
+}
 
 bool forwarding_status(const struct daemon *d, struct forwarding_status *ret)
 {
@@ -665,6 +747,7 @@ bool forwarding_status(const struct daemon *d, struct forwarding_status *ret)
 	ret->accepts = f->accepts;
 	ret->flows = placement_flows(f->placement);
 	ret->max_flows = f->max_flows;
+	count_ways(f, ret);
 	for (uint32_t i = 0; i < f->maps->n_cpus; i++)
 		for (size_t j = 0; j < LB4_VERDICT_COUNT; j++)
 			ret->verdicts[j] += f->maps->verdict_counters[i].n[j];

@@ -13,10 +13,12 @@
 #include "end_reason.h"
 #include "lb4_fastpath.h"
 
+struct address;
 struct backend;
 struct config;
 struct daemon;
 struct forwarding;
+struct way;
 
 /* Loads and attaches the programs, if the configuration names interfaces. */
 void forwarding_start(struct daemon *d, const struct config *config);
@@ -27,8 +29,13 @@ void forwarding_stop(struct daemon *d);
 /* Makes the maps say what services, pools and tables say. */
 void forwarding_publish(struct daemon *d);
 
-/* Routes are looked at and flows end; lowers the daemon's deadline. */
+/* Ways are looked at and flows end; lowers the daemon's deadline. */
 void forwarding_on_time(struct daemon *d);
+
+/* When this can be read from (−1: never), there is news of interfaces, routes or neighbours: to be
+ * taken, so that forwarding_on_time() acts on it. */
+int forwarding_fd(const struct daemon *d);
+void forwarding_take_news(struct daemon *d);
 
 /* lb4 stops: no new flows any more. */
 void forwarding_refuse(struct daemon *d);
@@ -43,6 +50,9 @@ void forwarding_leave_backend(struct daemon *d, const struct backend *b, enum en
  * there is no fast path. */
 bool forwarding_accept(struct daemon *d, bool accepts);
 
+/* How many of the ways that are lost are shown. */
+#define FORWARDING_LOST_MAX 16
+
 struct forwarding_status {
 	const char *why_not; /* the programs are not loaded; NULL: they are */
 	bool accepts;
@@ -54,7 +64,12 @@ struct forwarding_status {
 		const char *why_not; /* … because of this */
 	} interfaces[LB4_INTERFACES_MAX];
 	size_t n_interfaces;
+	size_t n_ways, n_resolved, n_lost;	     /* to addresses of backends */
+	const struct way *lost[FORWARDING_LOST_MAX]; /* the first of them */
 };
 
-/* False: the configuration names no interfaces. Texts live until the next call of forwarding.h. */
+/* False: the configuration names no interfaces. Texts and ways live until the next call of forwarding.h. */
 bool forwarding_status(const struct daemon *d, struct forwarding_status *ret);
+
+/* How packets of nat get to the backend with that address; NULL: it is nobody's of nat. */
+const struct way *forwarding_way(const struct daemon *d, const struct address *backend);

@@ -25,6 +25,7 @@ struct fake_daemon {
 	size_t n_connections; /* there are */
 	int connections_result;
 	struct forwarding_status *fastpath; /* NULL: the file names no interfaces */
+	const struct way *way;		    /* to every backend */
 };
 
 void fake_daemon_init(struct fake_daemon *f);

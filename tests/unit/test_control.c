@@ -8,6 +8,8 @@
 #include "cleanup.h"
 #include "control.h"
 #include "control_fixture.h"
+#include "forwarding.h"
+#include "ways.h"
 
 #include "test.h"
 
@@ -223,6 +225,52 @@ static void switches_the_fast_path(void **state)
 	json_decref(request(f, "POST", "/v1/fastpath", "{\"on\":true}", 409));
 }
 
+/* How packets get to backends, and which do not. */
+static void shows_ways(void **state)
+{
+	struct fixture *f = *state;
+	struct forwarding_status status = {.n_ways = 3, .n_resolved = 2, .n_lost = 1};
+	struct way way = {.backend = fake_backend(&f->fake, "web", "web2")->backend};
+	_cleanup_(json_decrefp) json_t *none = get(f, "/v1/backends"), *shown, *lost = NULL;
+	const json_t *ways, *w;
+	const char *reason;
+
+	assert_null_at(json_array_get(json_object_get(none, "backends"), 0), "way");
+	way.trouble = WAY_SILENT;
+	way.interface = way.way.interface = 1;
+	way.way.has_gateway = true;
+	way.way.mss_max = 1460;
+	assert_int_equal(address_parse("10.0.0.254:1", false, &way.next_hop, &reason), 0);
+	way.way.gateway = way.way.source = way.next_hop;
+	status.lost[0] = &way;
+	f->fake.fastpath = &status;
+	f->fake.way = &way;
+	shown = get(f, "/v1/status");
+	ways = json_object_get(json_object_get(shown, "fastpath"), "ways");
+	assert_int_equal(number(ways, "known"), 3);
+	assert_int_equal(number(ways, "resolved"), 2);
+	assert_int_equal(number(ways, "lost"), 1);
+	w = json_array_get(json_object_get(ways, "first_lost"), 0);
+	assert_string_equal(text(w, "service"), "web");
+	assert_string_equal(text(w, "backend"), "web2");
+	assert_string_equal(text(w, "why"), "its next hop, 10.0.0.254 on lo, does not answer");
+	lost = get(f, "/v1/backends");
+	w = json_object_get(json_array_get(json_object_get(lost, "backends"), 0), "way");
+	assert_string_equal(text(w, "error"), "its next hop, 10.0.0.254 on lo, does not answer");
+	assert_string_equal(text(w, "interface"), "lo");
+	assert_string_equal(text(w, "gateway"), "10.0.0.254");
+	assert_int_equal(number(w, "mss_max"), 1460);
+	assert_null_at(w, "mac");
+	way.trouble = WAY_GOOD;
+	way.way.resolved = true;
+	memcpy(way.way.next_mac, "\x02\0\0\xab\0\x01", 6);
+	json_decref(lost);
+	lost = get(f, "/v1/backends");
+	w = json_object_get(json_array_get(json_object_get(lost, "backends"), 0), "way");
+	assert_null_at(w, "error");
+	assert_string_equal(text(w, "mac"), "02:00:00:ab:00:01");
+}
+
 static void stops(void **state)
 {
 	struct fixture *f = *state;
@@ -320,12 +368,12 @@ static void only_one_daemon_serves(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		CONTROL_TEST(changes_backends),	      CONTROL_TEST(answers_with_the_backend),
-		CONTROL_TEST(refuses_changes),	      CONTROL_TEST(reloads),
-		CONTROL_TEST(checks_configurations),  CONTROL_TEST(stops),
-		CONTROL_TEST(switches_the_fast_path), CONTROL_TEST(refuses_requests),
-		CONTROL_TEST(refuses_large_bodies),   CONTROL_TEST(slow_clients_stall_nobody),
-		CONTROL_TEST(only_one_daemon_serves),
+		CONTROL_TEST(changes_backends),		 CONTROL_TEST(answers_with_the_backend),
+		CONTROL_TEST(refuses_changes),		 CONTROL_TEST(reloads),
+		CONTROL_TEST(checks_configurations),	 CONTROL_TEST(stops),
+		CONTROL_TEST(switches_the_fast_path),	 CONTROL_TEST(shows_ways),
+		CONTROL_TEST(refuses_requests),		 CONTROL_TEST(refuses_large_bodies),
+		CONTROL_TEST(slow_clients_stall_nobody), CONTROL_TEST(only_one_daemon_serves),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,7 +9,9 @@
 #include <jansson.h>
 
 #include "cleanup.h"
+#include "forwarding.h"
 #include "lbctl_run.h"
+#include "ways.h"
 
 #include "test.h"
 
@@ -105,6 +107,8 @@ static void shows_status(void **state)
 static void shows_the_fast_path(void **state)
 {
 	struct fixture *f = *state;
+	const struct way lost = {.trouble = WAY_NONE,
+				 .backend = fake_backend(&f->fake, "web", "web1")->backend};
 	struct forwarding_status status = {
 		.accepts = true,
 		.flows = 12,
@@ -127,6 +131,17 @@ static void shows_the_fast_path(void **state)
 				    "             eth9: there is no such interface\n"
 				    "packets      forwarded: 5\n"
 				    "             ttl: 1\n");
+	status.n_ways = 40;
+	status.n_resolved = 21;
+	status.n_lost = 18;
+	for (size_t i = 0; i < FORWARDING_LOST_MAX; i++)
+		status.lost[i] = &lost;
+	assert_run(f, "fastpath", 0);
+	assert_part(f->out, "\nways         40 known, next hops resolved: 21\n"
+			    "             web/web1: no route leads to it\n"
+			    "             web/web1: no route leads to it\n");
+	assert_part(f->out, "\n             and 2 more\npackets ");
+	status.n_ways = 0;
 	assert_run(f, "fastpath off", 0);
 	assert_part(f->out, "the fast path takes no new flows");
 	assert_run(f, "status", 0);

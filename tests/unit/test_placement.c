@@ -490,6 +490,36 @@ static void counters(void **state)
 	assert_int_equal(counter_read(s.ended[END_IDLE]), 1);
 }
 
+/* A way changes under flows, and what is not known any more is not looked at. */
+static void macs_are_told(void **state)
+{
+	struct world *w = *state;
+	struct backend_way *way = &w->ways[1];
+	const struct lb4_backend *m;
+
+	update(w);
+	m = &w->maps.backends[place_of(w, 1)];
+	assert_false(m->resolved);
+	way->resolved = true;
+	memcpy(way->next_mac, "\x02\0\0\0\0\x01", 6);
+	memcpy(way->own_mac, "\x02\0\0\0\0\x02", 6);
+	update(w);
+	assert_true(m->resolved && m->reachable);
+	assert_memory_equal(m->next_mac, way->next_mac, 6);
+	assert_memory_equal(m->own_mac, way->own_mac, 6);
+	assert_int_equal(m->mss_max, 1460);
+	way->next_mac[5] = 3;
+	way->mss_max = 1260;
+	update(w);
+	assert_memory_equal(m->next_mac, "\x02\0\0\0\0\x03", 6);
+	assert_int_equal(m->mss_max, 1260);
+	way->resolved = way->reachable = false;
+	update(w);
+	assert_false(m->resolved || m->reachable);
+	assert_memory_equal(m->own_mac, way->own_mac, 6);
+	assert_int_equal(m->interface, 7);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -497,6 +527,7 @@ int main(void)
 		CASE(a_service),      CASE(places_of_backends), CASE(a_new_way),
 		CASE(places_of_vips), CASE(the_service_goes),	CASE(retired_during_a_walk),
 		CASE(adoption),	      CASE(another_table_size), CASE(counters),
+		CASE(macs_are_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,6 +39,25 @@ void print_fastpath(const struct lbctl *l, const json_t *fastpath)
 	}
 }
 
+/* How many ways there are to backends, and the first of those that are lost. */
+static void print_ways(const struct lbctl *l, const json_t *ways)
+{
+	uint64_t known = number_at(ways, "known"), lost = number_at(ways, "lost");
+	const json_t *first = json_object_get(ways, "first_lost"), *way;
+	size_t i;
+
+	if (known == 0)
+		return;
+	printf("%-13s%" PRIu64 " known, next hops resolved: %" PRIu64 "\n", "ways", known,
+	       number_at(ways, "resolved"));
+	json_array_foreach(first, i, way)
+		printf("%-13s%s/%s: %s%s%s\n", "", text_at(way, "service"), text_at(way, "backend"),
+		       colour_begin(COLOUR_BAD, l->colours), text_at(way, "why"),
+		       colour_end(COLOUR_BAD, l->colours));
+	if (lost > json_array_size(first))
+		printf("%-13sand %" PRIu64 " more\n", "", lost - json_array_size(first));
+}
+
 /* Packets by what became of them, where there are any. */
 static void print_packets(json_t *packets)
 {
@@ -91,6 +110,7 @@ int fastpath(struct lbctl *l)
 		print_json(o);
 	} else if (json_is_object(shown)) {
 		print_fastpath(l, shown);
+		print_ways(l, json_object_get(shown, "ways"));
 		print_packets(json_object_get(shown, "packets"));
 	} else {
 		printf("%-13snone: the configuration names no interfaces\n", "fast path");
