@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # nat: packets are rewritten by the program and no worker sees them; every byte is right, flows live through
 # changes of other backends, failures end as the service says, and what the program cannot do is spliced.
+# Alone: moves as much as it can.
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
