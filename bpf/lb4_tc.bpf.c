@@ -174,7 +174,7 @@ __attribute__((noinline)) int icmp_forward(struct __sk_buff *skb)
 	__u8 mac[6];
 
 	c = bpf_map_lookup_elem(&control, &zero);
-	if (!c || !icmp_parse(&e, skb) || e.hops <= 1)
+	if (!c || !icmp_parse(&e, skb, skb->len - sizeof(struct ethhdr)) || e.hops <= 1)
 		return ICMP_NOT_OURS;
 	if (vip_find(c, e.answer.destination, e.answer.destination_port) != LB4_VIP_NONE) {
 		b = icmp_backend(&e, c, &to);
