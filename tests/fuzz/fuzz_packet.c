@@ -45,7 +45,7 @@
 #define INTERFACE    5
 #define WAY_OUT	     6
 #define PORT_LOW     20000
-#define PORT_COUNT   40
+#define PORT_COUNT   12
 #define BACKEND_PORT 8080
 #define CLIENT_PORT  40000
 #define N_BACKENDS   4 /* of each family; the last one cannot be reached */
@@ -129,6 +129,7 @@ static void make_vips(void)
 
 static void make_world(void)
 {
+	static const uint8_t owners[16] = {0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 3};
 	struct lb4_control *c = &host_maps.control;
 
 	*c = (struct lb4_control){.flow_mask = HOST_FLOWS - 1,
@@ -152,8 +153,8 @@ static void make_world(void)
 							     .accepts = 1};
 		for (uint16_t slot = 0; slot < RING_SIZE; slot++)
 			host_maps.ring[i].owner[slot] =
-				slot % 9 ? (uint16_t)(slot % N_BACKENDS + N_BACKENDS * i)
-					 : (uint16_t)LB4_RING_NONE;
+				slot % 16 ? (uint16_t)(owners[slot % 16] + N_BACKENDS * i)
+					  : (uint16_t)LB4_RING_NONE;
 	}
 	host_maps.interfaces[2] = (struct lb4_interface){
 		.index = INTERFACE, .mac = {2, 0, 0, 0, 0, 9}, .mss_max = 1460};
