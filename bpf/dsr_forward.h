@@ -148,8 +148,8 @@ __attribute__((noinline)) int dsr_icmp(HOOK_CONTEXT *context)
 	int action;
 
 	d.control = bpf_map_lookup_elem(&control, &zero);
-	if (!d.control || !icmp_parse(&e, context) || e.hops <= 1 ||
-	    !dsr_find(&d, t->destination, t->destination_port))
+	if (!d.control || !icmp_parse(&e, context, hook_length(context) - sizeof(struct ethhdr)) ||
+	    e.hops <= 1 || !dsr_find(&d, t->destination, t->destination_port))
 		return NOT_DSR;
 	hash = lb4_flow_hash(&d.control->choice, t);
 	mark = mark_of(hash);

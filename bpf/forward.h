@@ -181,7 +181,8 @@ __attribute__((noinline)) int icmp_forward(HOOK_CONTEXT *context)
 	__u8 mac[6];
 
 	c = bpf_map_lookup_elem(&control, &zero);
-	if (!c || !icmp_parse(&e, context) || e.hops <= 1)
+	if (!c || !icmp_parse(&e, context, hook_length(context) - sizeof(struct ethhdr)) ||
+	    e.hops <= 1)
 		return ICMP_NOT_OURS;
 	if (vip_find(c, e.answer.destination, e.answer.destination_port) != LB4_VIP_NONE) {
 		b = icmp_backend(&e, c, &to);

@@ -41,8 +41,15 @@ lb4_inline int icmpv6_is_error(__u8 type)
 	return type >= ICMPV6_FIRST_ERROR && type <= ICMPV6_LAST_ERROR;
 }
 
+/* What is quoted of the packet lies within the `size` bytes that the IP header tells of, and they
+ * within the `room` that there is. */
+lb4_inline int icmp_fits(__u32 size, __u32 header, __u32 room)
+{
+	return size <= room && size >= 2 * header + sizeof(struct icmp_header) + 8;
+}
+
 /* Options, fragments and extension headers are not looked through, neither outside nor quoted. */
-lb4_inline int icmp_parse_ipv4(struct icmp_error *e, void *data, void *end)
+lb4_inline int icmp_parse_ipv4(struct icmp_error *e, void *data, void *end, __u32 room)
 {
 	struct iphdr *ip = data + sizeof(struct ethhdr), *quoted;
 	struct icmp_header *icmp = (void *)(ip + 1);
@@ -51,6 +58,8 @@ lb4_inline int icmp_parse_ipv4(struct icmp_error *e, void *data, void *end)
 	quoted = (void *)(icmp + 1);
 	ports = (void *)(quoted + 1);
 	if ((void *)(ports + 4) > end)
+		return 0;
+	if (!icmp_fits(bpf_ntohs(ip->tot_len), sizeof(*ip), room))
 		return 0;
 	if (ip->ihl != 5 || ip->protocol != IPPROTO_ICMP ||
 	    (ip->frag_off & bpf_htons(IPV4_FRAGMENT)) || !icmp_is_error(icmp->type))
@@ -67,7 +76,7 @@ lb4_inline int icmp_parse_ipv4(struct icmp_error *e, void *data, void *end)
 	return 1;
 }
 
-lb4_inline int icmp_parse_ipv6(struct icmp_error *e, void *data, void *end)
+lb4_inline int icmp_parse_ipv6(struct icmp_error *e, void *data, void *end, __u32 room)
 {
 	struct ipv6hdr *ip = data + sizeof(struct ethhdr), *quoted;
 	struct icmp_header *icmp = (void *)(ip + 1);
@@ -76,6 +85,8 @@ lb4_inline int icmp_parse_ipv6(struct icmp_error *e, void *data, void *end)
 	quoted = (void *)(icmp + 1);
 	ports = (void *)(quoted + 1);
 	if ((void *)(ports + 4) > end)
+		return 0;
+	if (!icmp_fits(bpf_ntohs(ip->payload_len) + sizeof(*ip), sizeof(*ip), room))
 		return 0;
 	if (ip->nexthdr != IPPROTO_ICMPV6 || !icmpv6_is_error(icmp->type))
 		return 0;
@@ -91,7 +102,8 @@ lb4_inline int icmp_parse_ipv6(struct icmp_error *e, void *data, void *end)
 	return 1;
 }
 
-lb4_inline int icmp_parse(struct icmp_error *e, HOOK_CONTEXT *context)
+/* `room` as in parse(). */
+lb4_inline int icmp_parse(struct icmp_error *e, HOOK_CONTEXT *context, __u32 room)
 {
 	void *data = (void *)(long)context->data, *end = (void *)(long)context->data_end;
 	struct ethhdr *ethernet = data;
@@ -100,9 +112,9 @@ lb4_inline int icmp_parse(struct icmp_error *e, HOOK_CONTEXT *context)
 		return 0;
 	e->answer.protocol = IPPROTO_TCP;
 	if (ethernet->h_proto == bpf_htons(ETH_P_IP))
-		return icmp_parse_ipv4(e, data, end);
+		return icmp_parse_ipv4(e, data, end, room);
 	if (ethernet->h_proto == bpf_htons(ETH_P_IPV6))
-		return icmp_parse_ipv6(e, data, end);
+		return icmp_parse_ipv6(e, data, end, room);
 	return 0;
 }
 

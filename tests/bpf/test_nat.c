@@ -413,7 +413,7 @@ static void counters(void **state)
 }
 
 /* Random addresses, ports and contents: what comes out has right checksums and the right backend.
- */
+ * test_agreement.c has more of the choice. */
 static void agreement(void **state)
 {
 	struct rng rng = rng_for_property("agreement");
@@ -423,7 +423,7 @@ static void agreement(void **state)
 	for (uint32_t i = 0; i < RING_SIZE; i++)
 		w->maps->ring[i / LB4_RING_CHUNK].owner[i % LB4_RING_CHUNK] =
 			(uint16_t)rng_below(&rng, 3);
-	for (unsigned i = 0; i < 20000; i++) {
+	for (unsigned i = 0; i < 4000; i++) {
 		struct lb4_service *service = &w->maps->services[0];
 		struct segment s = {.to_port = VIP_PORT, .flags = SYN, .hops = 64}, out;
 		bool ipv6 = rng_below(&rng, 2);
@@ -477,7 +477,7 @@ static void agreement(void **state)
 			memset(w->maps->lines, 0, w->maps->n_lines * sizeof(w->maps->lines[0]));
 	}
 	for (unsigned i = 0; i < 2 * N_BACKENDS; i++)
-		assert_true(i % N_BACKENDS == 3 ? met[i] == 0 : met[i] > 1000);
+		assert_true(i % N_BACKENDS == 3 ? met[i] == 0 : met[i] > 200);
 }
 
 int main(void)

@@ -3,6 +3,7 @@
 # No change breaks a connection. iperf3 streams and paced echoes run while other backends are added,
 # removed, weighted, drained and disabled, and while the file is reloaded ten times with changes. No
 # stream may end or stand still, and no short connection begun meanwhile may fail.
+# Alone: judges how long streams stand still.
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Clients that never read and servers that never read cost lb4 a bounded amount of memory, and nobody
 # else notices. An lb4 with nothing to do uses no CPU.
+# Alone: judges CPU and memory.
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 

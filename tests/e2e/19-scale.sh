@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Twice as many connections as there are descriptors for: those that are idle are parked. Nobody
 # notices, ends pass, and afterwards nothing is left of any of them.
+# Alone: opens as many connections as there are descriptors for.
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 

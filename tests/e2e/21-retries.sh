@@ -3,6 +3,7 @@
 # A backend that refuses or does not answer costs the client a moment, not the connection: the next
 # candidate is tried before any byte of the client is consumed. When nobody is left, the client is
 # told at once.
+# Alone: judges how long tries take.
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # What becomes of the connections of a backend that fails its checks while they still work:
 # on_down reset, drain or keep.
+# Alone: looks at what lives before its time is over.
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
@@ -18,7 +19,7 @@ start_lb4
 wait_all_up
 
 for port in 1001 1002 1003; do
-	spawn_lab $port.json stream --to "$VIP:$port" --count 30 --duration 8s &
+	spawn_lab $port.json stream --to "$VIP:$port" --count 30 --duration 100s &
 	STREAMS[port]=$!
 done
 declare -A HAD
@@ -33,6 +34,7 @@ check_equal "drain: they live on" "$(backend_value drain b1 active)" "${HAD[drai
 check_within 4 "drain: until drain_timeout" has_ended '.service == "drain" and .end == "drain-timeout" and .backend == "b1"' "${HAD[drain]}"
 check_equal "keep: they live on beyond that" "$(backend_value keep b1 active)" "${HAD[keep]}"
 
+kill -TERM "${STREAMS[@]}"
 for port in 1001 1002 1003; do
 	status=0
 	finished "${STREAMS[port]}" || status=$?

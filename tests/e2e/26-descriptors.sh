@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # At the end of what its few descriptors carry lb4 stops accepting, does not spin, drops nothing that
 # is established, and takes up again when there is room.
+# Alone: judges CPU.
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 

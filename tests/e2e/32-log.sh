@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The connection log: all, failed only, one in so many, or off; and whatever becomes of standard
 # output, connections go on.
+# Alone: judges CPU.
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 

@@ -32,7 +32,7 @@ chown 12:34 "$DIR/etc/real.yaml"
 ln -s etc/real.yaml "$DIR/lb4.yaml"
 run_lb4 "$LB4" --config "$DIR/lb4.yaml"
 wait_until 10 "lb4 is ready" is_ready
-spawn_lab stream.json stream --to "$VIP:$E" --count 20 --duration 20s &
+spawn_lab stream.json stream --to "$VIP:$E" --count 20 --duration 100s &
 STREAM=$!
 wait_until 5 "streams run" eval '(($(lbctl --json status | jq .active) == 20))'
 
@@ -100,6 +100,7 @@ for s in web flow; do
 done
 check "a plan of the file changes nothing" grep -q 'nothing changes' <(lbctl plan)
 check_equal "a reload moves nothing" "$(lbctl --json reload | jq .changes.slots_moved)" 0
+kill -TERM "$STREAM"
 finished "$STREAM" || fail "a stream broke: $(cat "$DIR/stream.json" "$DIR/stream.json.err")"
 
 stop_lb4

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Each limit of a service is hit for real: what the client sees, the counter, the log line. Limits
 # hold over all workers, and follow a reload while connections live.
+# Alone: judges rates.
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 

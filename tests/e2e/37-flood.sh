@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # One source opens as many connections as the machine gives, up to 50,000 a second, and goes beyond
 # its limit: others are served as before, and neither the log nor the memory grows with the flood.
+# Alone: opens as many connections as it can.
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 

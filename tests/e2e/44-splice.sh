@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Bulk is spliced and small exchanges are copied, as the service says; pipes are bounded, and nobody
 # waits for one. Who does not read costs no CPU, not even one that has said FIN.
+# Alone: judges CPU, and moves as much as it can.
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 

@@ -8,31 +8,14 @@
 FORWARD=nat
 CHECK="check: {tcp: true, interval: 300ms, fast_interval: 100ms, timeout: 300ms}"
 
-# A BPF file system of the scenario's own, in the mount namespace that lb4 and nobody else is in.
-mkdir "$DIR/bpf"
-spawn_in() {
-	local where=$1
-	shift
-	if [[ $* == *"$LB4"* ]]; then
-		exec nsenter --net="/run/netns/$(ns "$where")" "$@"
-	fi
-	exec ip netns exec "$(ns "$where")" "$@"
-}
-mount -t bpf bpf "$DIR/bpf"
-PINS=$DIR/bpf/lb4
-trap 'umount --lazy "$DIR/bpf"; finish' EXIT
+. "$E2E/lib/pins.sh"
+pins_up
 
 fast() {
 	lbctl --json fastpath | jq -r ".fastpath | $1"
 }
 active() {
 	lbctl --json services | jq ".services[] | select(.name == \"$1\") | .active"
-}
-lb4_kill() {
-	kill -KILL "$LB4_PID"
-	wait_until 5 "lb4 is dead" is_dead "$LB4_PID"
-	wait "$LB4_PID" 2>/dev/null || true
-	LB4_PID=
 }
 
 lab_up 3
@@ -44,7 +27,7 @@ service id "$VIP" id "b1 b2 b3" "$CHECK"
 service idle "$VIP:1002" echo b1 "idle_timeout: 4s"
 start_lb4
 wait_all_up
-spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --to "[$VIP6]:${PORT[echo]}" --count 60 --duration 14s --interval 20ms &
+spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --to "[$VIP6]:${PORT[echo]}" --count 60 --duration 100s --interval 20ms &
 STREAM=$!
 spawn_lab idle.txt talk --within 20s "$VIP:1002" send=hi name recv=hi end &
 IDLE=$!
@@ -54,7 +37,6 @@ before=$(fast .packets.forwarded)
 lb4_kill
 lab short --to "$VIP:${PORT[id]}" --rate 300 --duration 1s >"$DIR/short.json" || fail "$(cat "$DIR/short.json")"
 check_equal "connections served while lb4 was dead" "$(json "$DIR/short.json" .ok)" 300
-rm -f "$DIR/lb4.sock"
 start_lb4
 check "the next start says so" grep -q 'the fast path of an earlier start is taken over' "$DIR/lb4.err"
 check_within 3 "it knows the flows that there were" eval '(($(active echo) + $(active echo6) == 60))'
@@ -76,6 +58,7 @@ wait_all_up
 lab short --to "$VIP:${PORT[id]}" --rate 300 --duration 500ms >"$DIR/short.json" || fail "$(cat "$DIR/short.json")"
 check_equal "backends of new connections" "$(json "$DIR/short.json" '.by_backend | keys | sort | join(" ")')" "b1 b3"
 check_number "flows that were taken over, of backends that are still there" "$(($(active echo) + $(active echo6)))" '>' 40
+kill -TERM "$STREAM"
 finished "$STREAM" || fail "a stream broke: $(cat "$DIR/stream.json" "$DIR/stream.json.err")"
 ok "60 flows lived through a kill, a stop and two starts"
 

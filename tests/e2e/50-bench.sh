@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The benchmark still runs: each kind of work once, for a moment, through lb4 and without a balancer.
 # No trial fails and no figure is missing; what the figures are is not judged.
+# Alone: makes load.
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 

@@ -2,7 +2,8 @@
 # What every scenario begins with: strictness, a directory for logs, cleaning up on any exit.
 #
 # A scenario is a file NN-name.sh that sources this one, builds its lab, runs lb4, checks, and ends
-# with `pass`. Exit status: 0 passed, 1 failed, 77 skipped. The environment may set:
+# with `pass`. Exit status: 0 passed, 1 failed, 77 skipped. tools/test runs two of them at once, unless a
+# line "# Alone: why" says that it measures, or makes load. The environment may set:
 #   LB4_BUILD  where lb4, lbctl and lb4-lab were built    LB4_LOGS  where logs go
 #   LB4_SCALE  how long and how much: quick, normal (the default), full
 #   FORWARD    the data path under test                   RELAY     how bytes are moved; see lib/lb4.sh

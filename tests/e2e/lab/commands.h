@@ -9,4 +9,5 @@ int crowd_main(int argc, char **argv);
 int hammer_main(int argc, char **argv);
 int stall_main(int argc, char **argv);
 int notify_main(int argc, char **argv);
+int flood_main(int argc, char **argv);
 int talk_main(int argc, char **argv);

@@ -33,6 +33,8 @@ static const struct {
 	{"crowd", crowd_main,
 	 "--to A --count N [--from A…]: connections that are idle but for orders on standard "
 	 "input"},
+	{"flood", flood_main,
+	 "--to A --rate N --duration T [--seed N]: SYNs from addresses that are nobody's"},
 	{"talk", talk_main,
 	 "[--from A [--port N]] [--within T] ADDRESS STEP…: one scripted connection; "
 	 "send=TEXT fill=N recv=TEXT name take=N fin rst eof reset end "
