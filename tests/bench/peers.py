@@ -244,9 +244,10 @@ class Lb4FastPath(Lb4):
         # As many ports as the proxies and nftables have. No file system has the pins: flows end
         # with lb4.
         interfaces = ", ".join(["to-client", *(f"to-{name}" for name in BACKENDS)])
+        pins = f"{lab.directory}/pins"
         return (super().config(lab, service, 1)
                 + f"interfaces: [{interfaces}]\n"
-                + f"fastpath: {{nat_ports: 1024-65535, pins: {lab.directory}/pins{self.fastpath}}}\n")
+                + f"fastpath: {{nat_ports: 1024-65535, pins: {pins}{self.fastpath}}}\n")
 
     def start(self, lab, service, workers):
         self.socket = f"{lab.directory}/lb4.sock"

@@ -109,6 +109,32 @@ def _goal_tables(run):
         yield from _table(["work", "", other, lb4, "ratio", "goal", ""], "lllrrrl", lines)
 
 
+def _packet_tables(packets):
+    if not packets or "failed" in packets:
+        return
+    yield "### A packet in the program"
+    yield ""
+    yield (f"Nanoseconds over a program that drops it at once, {packets['rounds']} rounds. “Swaps”: "
+           "times an exchange of MAC addresses at the same hook, with the writing of the packet.")
+    yield ""
+    lines = []
+    for case in packets["cases"]:
+        ns, goal = case["ns"], ""
+        if case["goal_ns"]:
+            verdict = "met" if case["verdict"] == "met" else "**missed**"
+            goal = f"≤ {case['goal_ns']:.0f}: {verdict}"
+        lines.append([case["name"], f"{ns['median']:.1f} ({ns['min']:.1f} – {ns['max']:.1f})",
+                      f"{case['swaps']:.1f}", goal])
+    yield from _table(["", "ns", "swaps", "goal"], "lrrl", lines)
+    if packets["begun"]:
+        begun, memory = packets["begun"], packets["memory_bytes"]
+        yield (f"Of {begun + packets['failed']:,} connections {begun:,} became flows and "
+               f"{packets['failed']:,} found no room, in tables of {memory / 2**20:.0f} MiB: "
+               f"{memory / begun:.0f} bytes a flow. All were closed; to look at them and end them "
+               f"took {packets['walk_ms']:.0f} ms, and {packets['left']} places were left taken.")
+        yield ""
+
+
 def _form(metric):
     return next(form for metrics in METRICS.values() for key, _, form in metrics if key == metric)
 
@@ -142,7 +168,7 @@ def markdown(run, plot=None):
     lines = [*_environment(run)]
     if plot:
         lines += [f"![{len(run['systems'])} systems compared]({plot})", ""]
-    lines += [*_goal_tables(run), *_work_tables(run)]
+    lines += [*_goal_tables(run), *_packet_tables(run.get("packets")), *_work_tables(run)]
     return "\n".join(lines).rstrip() + "\n"
 
 
