@@ -128,8 +128,8 @@ def _packet_tables(packets):
     yield from _table(["", "ns", "swaps", "goal"], "lrrl", lines)
     if packets["begun"]:
         begun, memory = packets["begun"], packets["memory_bytes"]
-        yield (f"Of {begun + packets['failed']:,} connections {begun:,} became flows and "
-               f"{packets['failed']:,} found no room, in tables of {memory / 2**20:.0f} MiB: "
+        yield (f"Of {begun + packets['homeless']:,} connections {begun:,} became flows and "
+               f"{packets['homeless']:,} found no room, in tables of {memory / 2**20:.0f} MiB: "
                f"{memory / begun:.0f} bytes a flow. All were closed; to look at them and end them "
                f"took {packets['walk_ms']:.0f} ms, and {packets['left']} places were left taken.")
         yield ""

@@ -65,7 +65,7 @@ void figures_print(const struct figures *f, FILE *to)
 		"%u flows were begun, %u found no room; the tables take %.0f MiB, %.0f bytes a "
 		"flow\n"
 		"all closed, and walked over in %.1f ms: %ju places are left taken\n",
-		f->begun, f->failed, (double)f->memory / (1 << 20), (double)f->memory / f->begun,
+		f->begun, f->homeless, (double)f->memory / (1 << 20), (double)f->memory / f->begun,
 		(double)f->walk / NSEC_PER_MSEC, (uintmax_t)f->left);
 }
 
@@ -88,8 +88,8 @@ void figures_print_json(const struct figures *f, FILE *to)
 		fputs(i + 1 < f->n_series ? ",\n" : "\n", to);
 	}
 	fprintf(to,
-		" ], \"begun\": %u, \"failed\": %u, \"memory_bytes\": %ju, \"left\": %ju, "
+		" ], \"begun\": %u, \"homeless\": %u, \"memory_bytes\": %ju, \"left\": %ju, "
 		"\"walk_ms\": %.2f}\n",
-		f->begun, f->failed, (uintmax_t)f->memory, (uintmax_t)f->left,
+		f->begun, f->homeless, (uintmax_t)f->memory, (uintmax_t)f->left,
 		(double)f->walk / NSEC_PER_MSEC);
 }

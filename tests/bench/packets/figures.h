@@ -17,7 +17,7 @@ struct figures {
 	unsigned rounds;
 
 	/* Of the table that was filled, if one was: flows that were begun, and that were not. */
-	uint32_t begun, failed;
+	uint32_t begun, homeless;
 	uint64_t memory; /* bytes that the tables take */
 	uint64_t left;	 /* places that are taken when all flows have ended */
 	nsec_t walk;	 /* CPU time to look at all of them, and end them */

@@ -160,7 +160,7 @@ static int run(const struct options *o, struct figures *f, struct world *worlds)
 	bool good;
 
 	choose(o, f);
-	if (!open_worlds(f, worlds, &f->failed))
+	if (!open_worlds(f, worlds, &f->homeless))
 		return 2;
 	if (!measure(o, f, worlds))
 		return 1;
