@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "flow_table.h"
-#include "lb4_hash.h"
+#include "lb4_place.h"
 #include "vip_table.h"
 #include "world.h"
 
@@ -19,7 +19,7 @@
 #define CLIENT_PORT	 20000
 #define FLOWS_PER_CLIENT 32
 
-#define BATCH 100000
+#define BATCH 10000
 
 /* Numbers of both sides' first bytes. */
 #define CLIENT_FIRST 1000
@@ -146,34 +146,50 @@ static int say(struct world *w, enum world_step step, struct driver_flows flows)
 	return driver_run(w->driver, DRIVER_TC, flows.n, flows, &took, &action);
 }
 
-/* From the table, as packets that leave are seen by nobody. */
-static void learn_ports(struct world *w)
+/* Where the program has noted it; NULL: nowhere. */
+static const struct lb4_way *find_way(const struct world *w, const struct plan_flow *f)
 {
-	struct plan_flow *flows = driver_flows(w->driver);
+	struct lb4_tuple tuple = {.source_port = f->client_port,
+				  .destination_port = htons(WORLD_VIP_PORT),
+				  .protocol = IPPROTO_TCP};
+	const struct lb4_line *line;
+	__u64 tag;
 
-	for (uint32_t i = 0; i < w->maps->n_flows; i++) {
-		const struct lb4_flow *f = &w->maps->flows[i];
-		uint32_t client, n;
+	set_ip(tuple.source, ntohl(f->client));
+	set_ip(tuple.destination, WORLD_VIP);
+	tag = lb4_tag(w->maps->control, &tuple);
+	line = &w->maps->lines[lb4_line_place(w->maps->control, tag)];
+	for (size_t i = 0; i < LB4_WAYS; i++)
+		if (line->way[i].tag == tag)
+			return &line->way[i];
+	return NULL;
+}
 
-		if (f->tag < LB4_TAG_FIRST)
+/* From the table, as packets that leave are seen by nobody. */
+static void learn_ports(struct world *w, struct driver_flows batch)
+{
+	for (uint32_t i = batch.first; i < batch.first + batch.n; i++) {
+		struct plan_flow *f = &driver_flows(w->driver)[i];
+		const struct lb4_way *way = find_way(w, f);
+
+		if (!way)
 			continue;
-		memcpy(&client, f->client + 12, 4);
-		n = (ntohl(client) - CLIENTS) * FLOWS_PER_CLIENT + ntohs(f->client_port) -
-		    CLIENT_PORT;
-		flows[n].port = f->port;
-		flows[n].backend = htonl(WORLD_OURS + 0x100 + f->backend);
+		f->port = way->port;
+		f->backend = htonl(WORLD_OURS + 0x100 + way->backend);
 	}
 }
 
-/* Those that found no room, or no port, have none. */
 static uint32_t drop_failed(struct world *w)
 {
 	struct plan_flow *flows = driver_flows(w->driver);
 	uint32_t n = 0, failed;
 
-	for (uint32_t i = 0; i < w->n_flows; i++)
-		if (flows[i].port)
+	for (uint32_t i = 0; i < w->n_flows; i++) {
+		const struct lb4_way *way = find_way(w, &flows[i]);
+
+		if (way && (way->state & LB4_FLOW_ESTABLISHED))
 			flows[n++] = flows[i];
+	}
 	failed = w->n_flows - n;
 	w->n_flows = n;
 	return failed;
@@ -186,7 +202,7 @@ static int connect_batch(struct world *w, struct driver_flows batch)
 
 	if (r < 0)
 		return r;
-	learn_ports(w);
+	learn_ports(w, batch);
 	r = say(w, WORLD_ANSWER, batch);
 	return r < 0 ? r : say(w, WORLD_ACK, batch);
 }
