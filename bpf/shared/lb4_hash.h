@@ -53,20 +53,30 @@ static inline int lb4_is_ipv4(const __u8 ip[16])
 	return (lb4_word(ip) | lb4_word(ip + 4)) == 0 && lb4_word(ip + 8) == 0xffff;
 }
 
-static inline __u64 lb4_flow_hash(const struct lb4_hash_key *key, const struct lb4_tuple *t)
+static inline int lb4_is_ipv4_tuple(const struct lb4_tuple *t)
+{
+	return lb4_is_ipv4(t->source) && lb4_is_ipv4(t->destination);
+}
+
+/* Before it is spread. Always inline, so that two of one tuple look at it once. */
+static inline __attribute__((always_inline)) __u64
+lb4_flow_sum(const struct lb4_hash_key *key, const struct lb4_tuple *t, int is_ipv4)
 {
 	const __u8 *ports = (const __u8 *)&t->source_port;
 	__u64 sum = lb4_nh(lb4_word(ports), t->protocol, key->words);
 
-	if (lb4_is_ipv4(t->source) && lb4_is_ipv4(t->destination)) {
-		sum += lb4_nh(lb4_word(t->source + 12), lb4_word(t->destination + 12),
-			      key->words + 2);
-	} else {
-		for (int i = 0; i < 4; i++)
-			sum += lb4_nh(lb4_word(t->source + 4 * i), lb4_word(t->destination + 4 * i),
-				      key->words + 4 + 2 * i);
-	}
-	return lb4_mix64(sum);
+	if (is_ipv4)
+		return sum + lb4_nh(lb4_word(t->source + 12), lb4_word(t->destination + 12),
+				    key->words + 2);
+	for (int i = 0; i < 4; i++)
+		sum += lb4_nh(lb4_word(t->source + 4 * i), lb4_word(t->destination + 4 * i),
+			      key->words + 4 + 2 * i);
+	return sum;
+}
+
+static inline __u64 lb4_flow_hash(const struct lb4_hash_key *key, const struct lb4_tuple *t)
+{
+	return lb4_mix64(lb4_flow_sum(key, t, lb4_is_ipv4_tuple(t)));
 }
 
 /* Masks the tuple to its source address for services that hash by source. */

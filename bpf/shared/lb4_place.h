@@ -8,7 +8,9 @@
 /* Two sums, so that different tuples have one tag in 2^64 cases only, whoever chose their ports. */
 static inline __u64 lb4_tag(const struct lb4_control *c, const struct lb4_tuple *t)
 {
-	__u64 a = lb4_flow_hash(&c->flows[0], t), b = lb4_flow_hash(&c->flows[1], t);
+	int is_ipv4 = lb4_is_ipv4_tuple(t);
+	__u64 a = lb4_mix64(lb4_flow_sum(&c->flows[0], t, is_ipv4));
+	__u64 b = lb4_mix64(lb4_flow_sum(&c->flows[1], t, is_ipv4));
 	__u64 tag = a ^ (b << 32 | b >> 32);
 
 	return tag < LB4_TAG_FIRST ? tag + LB4_TAG_FIRST : tag;

@@ -6,8 +6,11 @@ client connects to and which processes it consists of.
 """
 
 import dataclasses
+import http.client
+import json
 import os
 import resource
+import socket
 import time
 
 from lab import BACKENDS, LB, LabError, check_alive, command, wait_listening
@@ -34,6 +37,7 @@ class System:
     workers = True  # has threads or processes whose number can be chosen
     proxy = True  # ends TCP in the middle, as lb4 does: what lb4 is measured against
     kinds = None  # of work that it takes part in; None: all
+    lb4 = ""  # how a build of lb4 forwards, as goals have it
 
     def __init__(self, name, about):
         self.name = name
@@ -47,9 +51,13 @@ class System:
     def pids(self):
         return [self.process.pid] if self.process else []
 
-    def check(self):
+    def check_alive(self):
         if self.process:
             check_alive(self.process)
+
+    def check(self):
+        """Raises LabError unless all is as it should be when a trial ends."""
+        self.check_alive()
 
 
 class Direct(System):
@@ -168,7 +176,7 @@ stream {{
         # The listeners are there before the workers.
         deadline = time.monotonic() + 5
         while len(self.pids()) < workers + 1:
-            self.check()
+            self.check_alive()
             if time.monotonic() > deadline:
                 raise LabError("nginx does not start its workers")
             time.sleep(0.005)
@@ -183,20 +191,20 @@ stream {{
 class Lb4(System):
     """lb4 itself, or one of several builds of it."""
 
+    lb4 = "splice"
+
     def __init__(self, name, about, program, settings=""):
         super().__init__(name, about)
         self.program = os.path.abspath(program)
         self.settings = settings
 
-    def start(self, lab, service, workers):
+    def config(self, lab, service, workers):
         # As many as HAProxy, each with its descriptors: none has to be parked.
         connections = (descriptors() - 800) // 2
         settings = "".join(f"    {line}\n" for line in self.settings.splitlines())
         servers = "".join(f'      {name}: "{ip}:{service.port}"\n'
                           for name, ip in service.servers)
-        path = f"{lab.directory}/{self.name}.yaml"
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(f"""\
+        return f"""\
 admin: {{socket: {lab.directory}/lb4.sock}}
 workers: {workers}
 max_connections: {connections}
@@ -206,7 +214,73 @@ services:
   bench:
     listen: "{LB}:{service.port}"
 {settings}    backends:
-{servers}""")
+{servers}"""
+
+    def start(self, lab, service, workers):
+        path = f"{lab.directory}/{self.name}.yaml"
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(self.config(lab, service, workers))
         self.process = lab.spawn_logged("lb", self.name, self.program, "--config", path)
         wait_listening(self.process, service.port)
         return [LB]
+
+
+# What goes up the stack though it is to be forwarded, as lb4's API names it.
+PASSED = ("no-backend", "no-way", "no-port", "full", "off", "spliced")
+
+
+class Lb4FastPath(Lb4):
+    """The same, where a program forwards the packets and lb4 only looks after it."""
+
+    workers = proxy = False
+
+    def __init__(self, name, about, program, lb4, fastpath=""):
+        super().__init__(name, about, program, f"forward: {lb4}")
+        self.lb4 = lb4
+        self.fastpath = fastpath  # more of that setting
+        self.socket = None
+
+    def config(self, lab, service, workers):
+        # As many ports as the proxies and nftables have. No file system has the pins: flows end
+        # with lb4.
+        interfaces = ", ".join(["to-client", *(f"to-{name}" for name in BACKENDS)])
+        pins = f"{lab.directory}/pins"
+        return (super().config(lab, service, 1)
+                + f"interfaces: [{interfaces}]\n"
+                + f"fastpath: {{nat_ports: 1024-65535, pins: {pins}{self.fastpath}}}\n")
+
+    def start(self, lab, service, workers):
+        self.socket = f"{lab.directory}/lb4.sock"
+        targets = super().start(lab, service, workers)
+        deadline = time.monotonic() + 5
+        while not self._is_on():
+            self.check_alive()
+            if time.monotonic() > deadline:
+                raise LabError(f"the fast path is not on: {self._status()}")
+            time.sleep(0.005)
+        return targets
+
+    def _status(self):
+        connection = http.client.HTTPConnection("lb4", timeout=5)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        try:
+            connection.sock.connect(self.socket)
+            connection.request("GET", "/v1/status")
+            return json.loads(connection.getresponse().read())["fastpath"]
+        finally:
+            connection.close()
+
+    def _is_on(self):
+        try:
+            status = self._status()
+        except OSError:
+            return False
+        return status["state"] == "on" and all(i["hook"] for i in status["interfaces"])
+
+    def check(self):
+        """Also that the figures are the program's and not the splicer's."""
+        self.check_alive()
+        packets = self._status()["packets"]
+        passed = {word: packets[word] for word in PASSED if packets[word]}
+        if not packets["forwarded"] or passed:
+            raise LabError(f"{packets['forwarded']} packets were forwarded; to the stack: {passed}")

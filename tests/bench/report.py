@@ -4,7 +4,11 @@
 from plot import figure
 from results import METRICS
 
-BEGIN, END = "<!-- results: generated -->", "<!-- end of results -->"
+# Where a run's results go in the page: those of the fast path alone have a place of their own.
+MARKERS = {
+    False: ("<!-- results: generated -->", "<!-- end of results -->"),
+    True: ("<!-- fast path: generated -->", "<!-- end of the fast path -->"),
+}
 
 HEADINGS = {"bulk": "Bulk", "short": "Short connections", "pingpong": "Ping-pong",
             "idle": "Idle connections"}
@@ -83,11 +87,15 @@ def _remark(row):
 
 def _goal_tables(run):
     for lb4, verdicts in run["goals"].items():
+        if not verdicts:
+            continue
         several = len(run["goals"]) > 1
         met = sum(v["met"] is True for v in verdicts)
         yield f"### Goals{f': {lb4}' if several else ''}"
         yield ""
-        yield f"{met} of {len(verdicts)} met. “Best” is the best proxy at that work in this run."
+        yield (f"{met} of {len(verdicts)} met."
+               + ("" if run.get("fastpath") else
+                  " “Best” is the best proxy at that work in this run."))
         yield ""
         lines = []
         for v in verdicts:
@@ -97,7 +105,34 @@ def _goal_tables(run):
             lines.append([v["goal"], v["variant"], best, form.format(v["lb4"]),
                           "" if ratio is None else f"{ratio:.2f}", v["bound"],
                           {True: "met", False: "**missed**", None: "too noisy"}[v["met"]]])
-        yield from _table(["work", "", "best", lb4, "ratio", "goal", ""], "lllrrrl", lines)
+        other = "against" if run.get("fastpath") else "best"
+        yield from _table(["work", "", other, lb4, "ratio", "goal", ""], "lllrrrl", lines)
+
+
+def _packet_tables(packets):
+    if not packets or "failed" in packets:
+        return
+    yield "### A packet in the program"
+    yield ""
+    yield (f"Nanoseconds over a program that drops it at once, {packets['rounds']} rounds. “Swaps”: "
+           "times an exchange of MAC addresses at the same hook, with the writing of the packet.")
+    yield ""
+    lines = []
+    for case in packets["cases"]:
+        ns, goal = case["ns"], ""
+        if case["goal_ns"]:
+            verdict = "met" if case["verdict"] == "met" else "**missed**"
+            goal = f"≤ {case['goal_ns']:.0f}: {verdict}"
+        lines.append([case["name"], f"{ns['median']:.1f} ({ns['min']:.1f} – {ns['max']:.1f})",
+                      f"{case['swaps']:.1f}", goal])
+    yield from _table(["", "ns", "swaps", "goal"], "lrrl", lines)
+    if packets["begun"]:
+        begun, memory = packets["begun"], packets["memory_bytes"]
+        yield (f"Of {begun + packets['homeless']:,} connections {begun:,} became flows and "
+               f"{packets['homeless']:,} found no room, in tables of {memory / 2**20:.0f} MiB: "
+               f"{memory / begun:.0f} bytes a flow. All were closed; to look at them and end them "
+               f"took {packets['walk_ms']:.0f} ms, and {packets['left']} places were left taken.")
+        yield ""
 
 
 def _form(metric):
@@ -133,7 +168,7 @@ def markdown(run, plot=None):
     lines = [*_environment(run)]
     if plot:
         lines += [f"![{len(run['systems'])} systems compared]({plot})", ""]
-    lines += [*_goal_tables(run), *_work_tables(run)]
+    lines += [*_goal_tables(run), *_packet_tables(run.get("packets")), *_work_tables(run)]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -155,10 +190,13 @@ def svg(run):
 def write_docs(run, page, plot):
     """Puts the results between the page's markers, and the plot beside the page."""
     text = page.read_text(encoding="utf-8")
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise SystemExit(f"{page.name} has not the markers {BEGIN} and {END}")
-    before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
-    plot.write_text(svg(run), encoding="utf-8")
-    page.write_text(f"{before}{BEGIN}\n\n{markdown(run, plot.name)}\n{END}{after}",
-                    encoding="utf-8")
+    fastpath = bool(run.get("fastpath"))
+    begin, end = MARKERS[fastpath]
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise SystemExit(f"{page.name} has not the markers {begin} and {end}")
+    before, _, rest = text.partition(begin)
+    after = rest.partition(end)[2]
+    if not fastpath:
+        plot.write_text(svg(run), encoding="utf-8")
+    text = markdown(run, None if fastpath else plot.name)
+    page.write_text(f"{before}{begin}\n\n{text}\n{end}{after}", encoding="utf-8")

@@ -93,7 +93,7 @@ def steal_percent(trials):
 
 @dataclasses.dataclass(frozen=True)
 class Goal:
-    """lb4's median has to be at most, or at least, `factor` times the best proxy's."""
+    """lb4's median has to be at most, or at least, `factor` times another system's."""
 
     text: str
     work: str
@@ -102,6 +102,8 @@ class Goal:
     factor: float
     high: bool = False  # more is better
     absolute: bool = False  # `factor` is the bound itself
+    forward: str = "splice"  # of lb4 when it forwards so
+    against: str = ""  # that system; none: the best proxy
 
     @property
     def bound(self):
@@ -148,17 +150,29 @@ def _goals():
                    absolute=True)
 
 
-GOALS = list(_goals())
+def _nat_goals():
+    for n, way in ((8, ""), (8, "-reverse")):
+        yield Goal(f"bulk, {n} streams{', reverse' if way else ''}: machine CPU s/GB",
+                   f"bulk-{n}{way}", "pinned", "cpu_s_per_gb", 1.05, forward="nat",
+                   against="direct")
+    for factor, against in ((1, "direct"), (0.75, "nft")):
+        yield Goal("short connections, 64 in flight: machine CPU", "short-64", "pinned", "cpu_us",
+                   factor, forward="nat", against=against)
+
+
+GOALS = [*_goals(), *_nat_goals()]
 
 
 def judge(rows, systems, lb4):
-    """What the run's own medians say about each goal that it measured."""
+    """What the run's own medians say about each goal of that system that it measured."""
+    forward = next(s.get("forward", "splice") for s in systems if s["name"] == lb4)
     proxies = {s["name"] for s in systems if s["proxy"] and not s["lb4"]}
     verdicts = []
-    for goal in GOALS:
+    for goal in (g for g in GOALS if g.forward == forward):
         here = {r["system"]: r[goal.metric]["median"] for r in rows
                 if r["work"] == goal.work and r["variant"] == goal.variant and goal.metric in r}
-        peers = {name: value for name, value in here.items() if name in proxies}
+        against = {goal.against} if goal.against else proxies
+        peers = {name: value for name, value in here.items() if name in against}
         if lb4 not in here or not (peers or goal.absolute):
             continue
         best = (max if goal.high else min)(peers, key=peers.get, default=None)

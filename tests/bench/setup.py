@@ -18,6 +18,7 @@ PACKAGES = ["haproxy", "nginx", "libnginx-mod-stream", "iperf3", "nftables", "ip
 @dataclasses.dataclass
 class Build:
     load: pathlib.Path
+    packets: pathlib.Path
     lb4: pathlib.Path
     about: str
 
@@ -32,7 +33,7 @@ def build(with_lb4):
     if not (BUILD / "build.ninja").exists():
         _quietly("meson", "setup", "-Dbuildtype=release", str(BUILD), str(ROOT))
     _quietly("ninja", "-C", str(BUILD), "tests/bench/load/lb4-load",
-             *(["lb4/lb4"] if with_lb4 else []))
+             "tests/bench/packets/lb4-packets", *(["lb4/lb4"] if with_lb4 else []))
     return of_directory(BUILD)
 
 
@@ -46,9 +47,11 @@ def _quietly(*words):
 def of_directory(directory):
     directory = pathlib.Path(directory).resolve()
     lb4, load = directory / "lb4/lb4", directory / "tests/bench/load/lb4-load"
-    if not load.exists():
-        raise SystemExit(f"{load} is not built")
-    return Build(load, lb4, f"{describe(lb4)}, {_revision()}" if lb4.exists() else "")
+    packets = directory / "tests/bench/packets/lb4-packets"
+    for program in load, packets:
+        if not program.exists():
+            raise SystemExit(f"{program} is not built")
+    return Build(load, packets, lb4, f"{describe(lb4)}, {_revision()}" if lb4.exists() else "")
 
 
 def describe(program):
