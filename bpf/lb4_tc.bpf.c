@@ -9,9 +9,12 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
-/* What the hook gives its program, for helpers that want it. */
-#define HOOK_CONTEXT struct __sk_buff
+/* What the hook gives its program, for helpers that want it, and what can be done with that. */
+#define HOOK_CONTEXT		     struct __sk_buff
+#define HOOK_SIZE(skb)		     ((skb)->len)
+#define HOOK_LOAD(skb, at, to, size) bpf_skb_load_bytes(skb, at, to, size)
 
+#include "capture.h"
 #include "icmp.h"
 #include "nat.h"
 
@@ -170,23 +173,37 @@ __attribute__((noinline)) int icmp_forward(struct __sk_buff *skb)
 	struct rewrite to = {};
 	struct lb4_control *c;
 	struct lb4_backend *b;
-	__u32 zero = 0;
+	__u32 zero = 0, vip;
+	int captured;
 	__u8 mac[6];
 
 	c = bpf_map_lookup_elem(&control, &zero);
 	if (!c || !icmp_parse(&e, skb) || e.hops <= 1)
 		return ICMP_NOT_OURS;
-	if (vip_find(c, e.answer.destination, e.answer.destination_port) != LB4_VIP_NONE) {
+	vip = vip_find(c, e.answer.destination, e.answer.destination_port);
+	if (vip != LB4_VIP_NONE) {
 		b = icmp_backend(&e, c, &to);
-		if (!b || icmp_rewrite(skb, &e, &to) < 0)
+		if (!b)
 			return ICMP_NOT_OURS;
+		captured = capture_icmp(skb, c, skb->ifindex, vip, e.answer.source,
+					e.answer.source_port);
+		if (icmp_rewrite(skb, &e, &to) < 0)
+			return ICMP_NOT_OURS;
+		if (captured)
+			capture_tell(LB4_VERDICT_ICMP);
 		return redirect_to_backend(b, e.is_ipv4);
 	}
 	if (!is_answer_port(c, e.answer.destination_port))
 		return ICMP_NOT_OURS;
 	out = icmp_client(&e, c, &to, mac);
-	if (!out || icmp_set_macs(skb, mac, out->mac) < 0 || icmp_rewrite(skb, &e, &to) < 0)
+	if (!out)
 		return ICMP_NOT_OURS;
+	captured = capture_icmp(skb, c, skb->ifindex, vip_find(c, to.source, to.source_port),
+				to.destination, to.destination_port);
+	if (icmp_set_macs(skb, mac, out->mac) < 0 || icmp_rewrite(skb, &e, &to) < 0)
+		return ICMP_NOT_OURS;
+	if (captured)
+		capture_tell(LB4_VERDICT_ICMP);
 	return bpf_redirect(out->index, 0);
 }
 
@@ -217,6 +234,7 @@ __attribute__((noinline)) int tcp_forward(struct __sk_buff *skb)
 	enum parsed parsed;
 	struct nat n = {};
 	__u32 zero = 0;
+	int captured;
 
 	n.control = bpf_map_lookup_elem(&control, &zero);
 	if (!n.control)
@@ -231,6 +249,7 @@ __attribute__((noinline)) int tcp_forward(struct __sk_buff *skb)
 	n.now = (__u32)(bpf_ktime_get_coarse_ns() >> LB4_TICK_SHIFT);
 	n.arrived = skb->ifindex;
 	verdict = nat_decide(&n, parsed);
+	captured = capture_arrival(&n, verdict);
 	if (verdict == LB4_VERDICT_FORWARDED) {
 		n.segment = n.packet.size;
 		if (skb->gso_size)
@@ -239,7 +258,9 @@ __attribute__((noinline)) int tcp_forward(struct __sk_buff *skb)
 				 : send_to_backend(skb, &n, &action);
 	}
 	count(verdict);
-	if (verdict >= LB4_VERDICT_DROP_TWIN && verdict < LB4_VERDICT_COUNT)
+	if (captured)
+		capture_tell(verdict);
+	if (lb4_verdict_is_drop(verdict))
 		return TC_ACT_SHOT;
 	return action;
 }
