@@ -206,7 +206,7 @@ static const char *interface_name(struct capture *c, uint32_t index)
 
 /* Whether a packet whose service programs did not find out goes to `s`: to one of its addresses, as
  * far as it says. */
-static bool goes_to(const struct live_service *s, const struct frame *f)
+static bool goes_to(const struct live_service *s, const struct headers *f)
 {
 	for (size_t i = 0; f->is_ip && i < s->n_listeners; i++)
 		if (!memcmp(s->listeners[i].address.ip, f->to.ip, sizeof(f->to.ip)) &&
@@ -216,7 +216,7 @@ static bool goes_to(const struct live_service *s, const struct frame *f)
 }
 
 /* NULL: none, or there may be several. */
-static const struct service *guess_service(const struct reading *r, const struct frame *f)
+static const struct service *guess_service(const struct reading *r, const struct headers *f)
 {
 	const struct daemon *d = r->daemon;
 	const struct service *found = NULL;
@@ -250,9 +250,9 @@ static bool show(void *context, const struct lb4_captured *p)
 		.kept = p->kept,
 	};
 
-	frame_read(p->bytes, p->kept, p->size, &shown.frame);
+	headers_read(p->bytes, p->kept, p->size, &shown.headers);
 	if (!service)
-		service = guess_service(r, &shown.frame);
+		service = guess_service(r, &shown.headers);
 	if (r->capture->service && service != r->capture->service)
 		return true;
 	shown.service = service ? service->name : NULL;

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "clock.h"
-#include "frame.h"
+#include "headers.h"
 #include "lb4_capture.h"
 #include "prefix.h"
 
@@ -39,7 +39,7 @@ struct captured_packet {
 	nsec_t wall;
 	enum lb4_verdict verdict;
 	const char *interface; /* where it came in; NULL: it is gone */
-	struct frame frame;
+	struct headers headers;
 	const char *service, *backend; /* NULL: not known, or none */
 	uint32_t size;		       /* of the frame, or of a bundle of segments */
 	const uint8_t *bytes;	       /* of the frame as it came in … */

@@ -138,7 +138,7 @@ static json_t *show_bytes(const struct captured_packet *p)
 	return json_stringn(text, n);
 }
 
-static json_t *show_address(const struct frame *f, const struct address *a)
+static json_t *show_address(const struct headers *f, const struct address *a)
 {
 	char text[ADDRESS_TEXT_MAX];
 
@@ -147,11 +147,11 @@ static json_t *show_address(const struct frame *f, const struct address *a)
 	return json_string(f->has_ports ? address_print(a, text) : address_print_ip(a, text));
 }
 
-static void put_tcp(json_t **o, const struct frame *f)
+static void put_tcp(json_t **o, const struct headers *f)
 {
-	char flags[FRAME_FLAGS_MAX];
+	char flags[TCP_FLAGS_MAX];
 
-	control_put(o, "flags", json_string(frame_print_flags(f->flags, flags)));
+	control_put(o, "flags", json_string(headers_print_flags(f->flags, flags)));
 	control_put(o, "sequence", control_number(f->sequence));
 	control_put(o, "acknowledged", control_number(f->acknowledged));
 	control_put(o, "payload", control_number(f->payload));
@@ -169,13 +169,13 @@ static void show_packet(void *context, const struct captured_packet *p)
 	control_put(&o, "interface", control_text(p->interface));
 	control_put(&o, "service", control_text(p->service));
 	control_put(&o, "backend", control_text(p->backend));
-	control_put(&o, "from", show_address(&p->frame, &p->frame.from));
-	control_put(&o, "to", show_address(&p->frame, &p->frame.to));
+	control_put(&o, "from", show_address(&p->headers, &p->headers.from));
+	control_put(&o, "to", show_address(&p->headers, &p->headers.to));
 	control_put(&o, "protocol",
-		    p->frame.is_ip ? control_number(p->frame.protocol) : json_null());
-	control_put(&o, "fragment", json_boolean(p->frame.fragment));
-	if (p->frame.has_tcp)
-		put_tcp(&o, &p->frame);
+		    p->headers.is_ip ? control_number(p->headers.protocol) : json_null());
+	control_put(&o, "fragment", json_boolean(p->headers.fragment));
+	if (p->headers.has_tcp)
+		put_tcp(&o, &p->headers);
 	control_put(&o, "size", control_number(p->size));
 	control_put(&o, "bytes", show_bytes(p));
 	control_append(list, o);

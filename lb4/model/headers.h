@@ -8,7 +8,7 @@
 
 #include "address.h"
 
-struct frame {
+struct headers {
 	bool is_ip; /* else nothing below holds */
 	bool fragment;
 	bool has_ports; /* those of the addresses */
@@ -22,9 +22,9 @@ struct frame {
 };
 
 /* `size` bytes, of which the first `kept` are there. */
-void frame_read(const uint8_t *bytes, size_t kept, uint32_t size, struct frame *ret);
+void headers_read(const uint8_t *bytes, size_t kept, uint32_t size, struct headers *ret);
 
-#define FRAME_FLAGS_MAX 40
+#define TCP_FLAGS_MAX 40
 
 /* "SYN,ACK"; "" without any. Returns `buffer`. */
-char *frame_print_flags(uint8_t flags, char buffer[FRAME_FLAGS_MAX]);
+char *headers_print_flags(uint8_t flags, char buffer[TCP_FLAGS_MAX]);

@@ -3,7 +3,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#include "frame.h"
+#include "headers.h"
 
 #define IPV4_HEADER	20u
 #define IPV6_HEADER	40u
@@ -34,7 +34,7 @@ static void set_ipv6(struct address *a, const uint8_t *ip)
 }
 
 /* `total` bytes from here to the end of the IP packet, as its header says. */
-static void read_tcp(const uint8_t *p, size_t kept, uint32_t total, struct frame *f)
+static void read_tcp(const uint8_t *p, size_t kept, uint32_t total, struct headers *f)
 {
 	uint32_t header;
 
@@ -54,7 +54,7 @@ static void read_tcp(const uint8_t *p, size_t kept, uint32_t total, struct frame
 	f->payload = total > header ? total - header : 0;
 }
 
-static void read_ipv4(const uint8_t *p, size_t kept, uint32_t size, struct frame *f)
+static void read_ipv4(const uint8_t *p, size_t kept, uint32_t size, struct headers *f)
 {
 	uint32_t header, total;
 	uint16_t offset;
@@ -73,7 +73,7 @@ static void read_ipv4(const uint8_t *p, size_t kept, uint32_t size, struct frame
 		read_tcp(p + header, kept - header, total > header ? total - header : 0, f);
 }
 
-static void read_ipv6(const uint8_t *p, size_t kept, uint32_t size, struct frame *f)
+static void read_ipv6(const uint8_t *p, size_t kept, uint32_t size, struct headers *f)
 {
 	uint32_t header = IPV6_HEADER, total;
 	bool first = true;
@@ -95,9 +95,9 @@ static void read_ipv6(const uint8_t *p, size_t kept, uint32_t size, struct frame
 		read_tcp(p + header, kept - header, total > header ? total - header : 0, f);
 }
 
-void frame_read(const uint8_t *bytes, size_t kept, uint32_t size, struct frame *ret)
+void headers_read(const uint8_t *bytes, size_t kept, uint32_t size, struct headers *ret)
 {
-	*ret = (struct frame){};
+	*ret = (struct headers){};
 	if (kept < ETH_HLEN || size < ETH_HLEN)
 		return;
 	if (read16(bytes + 12) == ETHERTYPE_IP)
@@ -106,7 +106,7 @@ void frame_read(const uint8_t *bytes, size_t kept, uint32_t size, struct frame *
 		read_ipv6(bytes + ETH_HLEN, kept - ETH_HLEN, size - ETH_HLEN, ret);
 }
 
-char *frame_print_flags(uint8_t flags, char buffer[FRAME_FLAGS_MAX])
+char *headers_print_flags(uint8_t flags, char buffer[TCP_FLAGS_MAX])
 {
 	static const char *const names[] = {"FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"};
 	char *p = buffer;
