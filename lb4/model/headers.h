@@ -11,7 +11,7 @@
 struct headers {
 	bool is_ip; /* else nothing below holds */
 	bool fragment;
-	bool has_ports; /* those of the addresses */
+	bool has_ports;	  /* those of the addresses */
 	uint8_t protocol; /* IPPROTO_*, after IPv6's fragment header */
 	struct address from, to;
 	bool has_tcp; /* else nothing below holds */

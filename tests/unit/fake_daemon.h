@@ -25,9 +25,9 @@ struct fake_daemon {
 	bool file_differs;    /* from the one that was loaded */
 	size_t n_connections; /* there are */
 	int connections_result;
-	struct forwarding_status *fastpath; /* NULL: the file names no interfaces */
-	uint64_t capture;		    /* the id of the one there is; 0: none */
-	nsec_t capture_patience;	    /* as last asked for */
+	struct forwarding_status *fastpath;    /* NULL: the file names no interfaces */
+	uint64_t capture;		       /* the id of the one there is; 0: none */
+	nsec_t capture_patience;	       /* as last asked for */
 	const struct captured_packet *packets; /* that have come, and were not shown yet */
 	size_t n_packets;
 	uint64_t packets_lost;

@@ -108,13 +108,13 @@ static struct captured_packet make_packet(enum lb4_verdict verdict)
 		.bytes = bytes,
 		.kept = sizeof(bytes),
 		.headers = {.is_ip = true,
-			  .has_ports = true,
-			  .has_tcp = true,
-			  .protocol = IPPROTO_TCP,
-			  .flags = 0x12,
-			  .sequence = 4000000000,
-			  .acknowledged = 7,
-			  .payload = 1448},
+			    .has_ports = true,
+			    .has_tcp = true,
+			    .protocol = IPPROTO_TCP,
+			    .flags = 0x12,
+			    .sequence = 4000000000,
+			    .acknowledged = 7,
+			    .payload = 1448},
 	};
 	const char *why;
 
@@ -232,8 +232,9 @@ static void ends_with_its_reader(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		CONTROL_TEST(begins_and_ends), CONTROL_TEST(refuses), CONTROL_TEST(shows_packets),
-		CONTROL_TEST(waits),	       CONTROL_TEST(ends_with_its_reader),
+		CONTROL_TEST(begins_and_ends),	    CONTROL_TEST(refuses),
+		CONTROL_TEST(shows_packets),	    CONTROL_TEST(waits),
+		CONTROL_TEST(ends_with_its_reader),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

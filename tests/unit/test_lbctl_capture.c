@@ -23,10 +23,10 @@ static struct captured_packet make_packet(const char *from, const char *to, uint
 		.bytes = bytes,
 		.kept = sizeof(bytes),
 		.headers = {.is_ip = true,
-			  .has_ports = true,
-			  .has_tcp = true,
-			  .protocol = IPPROTO_TCP,
-			  .flags = flags},
+			    .has_ports = true,
+			    .has_tcp = true,
+			    .protocol = IPPROTO_TCP,
+			    .flags = flags},
 	};
 	const char *why;
 

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <time.h>
 
-#include <netinet/in.h>
 #include "address.h"
 #include "cleanup.h"
 #include "columns.h"
@@ -16,6 +15,7 @@
 #include "pcapng.h"
 #include "prefix.h"
 #include "text.h"
+#include <netinet/in.h>
 
 /* How long the daemon keeps an answer back when there is nothing; so long takes Ctrl-C as well. */
 #define WAIT "500ms"
@@ -204,10 +204,10 @@ static int begin(struct lbctl *l, struct capturing *c)
 		json_object_set_new(body, is_client(word) ? "client" : "service",
 				    json_string(word));
 	json_object_set_new(body, "drops", json_boolean(l->options[OPTION_DROPS]));
-	json_object_set_new(
-		body, "bytes",
-		json_integer(l->options[OPTION_WRITE] || l->options[OPTION_JSON] ? BYTES_WHOLE
-										 : BYTES_LINE));
+	json_object_set_new(body, "bytes",
+			    json_integer(l->options[OPTION_WRITE] || l->options[OPTION_JSON]
+						 ? BYTES_WHOLE
+						 : BYTES_LINE));
 	r = ask_quietly(l, "POST", strdup("/v1/capture"), body, &answer);
 	if (r == STATUS_DONE)
 		snprintf(c->id, sizeof(c->id), "%" PRIu64, number_at(answer, "id"));

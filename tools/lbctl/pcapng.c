@@ -81,7 +81,7 @@ void pcapng_begin(struct pcapng *p, FILE *file, uint32_t snap)
 	*p = (struct pcapng){.file = file, .snap = snap};
 	begin(&b, SECTION_HEADER);
 	put32(&b, BYTE_ORDER_MAGIC);
-	put16_twice(&b, 1, 0); /* the format's version */
+	put16_twice(&b, 1, 0);		    /* the format's version */
 	put(&b, &unknown, sizeof(unknown)); /* the section's length */
 	put_option(&b, OPTION_APPLICATION, application, strlen(application));
 	finish(&b, file);
@@ -122,7 +122,6 @@ void pcapng_write(struct pcapng *p, const struct pcapng_packet *packet)
 	put32(&b, (uint32_t)packet->kept);
 	put32(&b, packet->size);
 	put(&b, packet->bytes, packet->kept);
-	put_option(&b, OPTION_COMMENT, packet->comment,
-		   strnlen(packet->comment, PCAPNG_TEXT_MAX));
+	put_option(&b, OPTION_COMMENT, packet->comment, strnlen(packet->comment, PCAPNG_TEXT_MAX));
 	finish(&b, p->file);
 }
