@@ -84,6 +84,25 @@ static void prints_lines(void **state)
 	assert_int_equal(f->fake.capture, 0);
 }
 
+/* What has come before the end is shown, however soon that is. */
+static void leaves_nothing(void **state)
+{
+	static struct captured_packet many[1000];
+	struct fixture *f = *state;
+	unsigned lines = 0;
+
+	have_packets(f);
+	for (size_t i = 0; i < ARRAY_SIZE(many); i++)
+		many[i] = packets[i % ARRAY_SIZE(packets)];
+	f->fake.packets = many;
+	f->fake.n_packets = ARRAY_SIZE(many);
+	assert_run(f, "capture web -t 0", 0);
+	for (const char *p = f->out; *p; p++)
+		lines += *p == '\n';
+	assert_int_equal(lines, ARRAY_SIZE(many));
+	assert_int_equal(f->fake.capture, 0);
+}
+
 static void names_clients(void **state)
 {
 	static const struct {
@@ -190,8 +209,8 @@ static void is_ended(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		LBCTL_TEST(prints_lines),     LBCTL_TEST(names_clients), LBCTL_TEST(writes_files),
-		LBCTL_TEST(ends_by_a_signal), LBCTL_TEST(is_ended),
+		LBCTL_TEST(prints_lines), LBCTL_TEST(leaves_nothing),	LBCTL_TEST(names_clients),
+		LBCTL_TEST(writes_files), LBCTL_TEST(ends_by_a_signal), LBCTL_TEST(is_ended),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,7 +24,8 @@
 #define BYTES_WHOLE 256
 #define BYTES_LINE  128
 
-#define PAGE 512 /* the daemon gives no more at a time */
+#define PAGE	  512 /* the daemon gives no more at a time */
+#define PAGES_MAX 20  /* more than the ring of the programs holds */
 
 struct capturing {
 	char id[32];
@@ -215,7 +216,7 @@ static int begin(struct lbctl *l, struct capturing *c)
 }
 
 /* Asks once and shows what has come. */
-static int go_on(struct lbctl *l, struct capturing *c)
+static int go_on(struct lbctl *l, struct capturing *c, const char *wait)
 {
 	char *path = path_segment(l, strdup("/v1/capture"), c->id), limit[32];
 	_cleanup_(json_decrefp) json_t *answer = NULL;
@@ -225,7 +226,7 @@ static int go_on(struct lbctl *l, struct capturing *c)
 
 	snprintf(limit, sizeof(limit), "%" PRIu64, c->left < PAGE ? c->left : PAGE);
 	path = path_query(l, path, "limit", limit);
-	r = ask_quietly(l, "GET", path_query(l, path, "wait", WAIT), NULL, &answer);
+	r = ask_quietly(l, "GET", path_query(l, path, "wait", wait), NULL, &answer);
 	if (r != STATUS_DONE)
 		return r;
 	c->lost = number_at(answer, "lost");
@@ -269,17 +270,38 @@ static int close_file(struct capturing *c, int status)
 	return status;
 }
 
+static bool is_over(const struct capturing *c)
+{
+	return interrupted || c->left == 0 || clock_now() >= c->deadline;
+}
+
+/* What has come until now, and is still waiting. */
+static int take_rest(struct lbctl *l, struct capturing *c)
+{
+	int r = STATUS_DONE;
+
+	for (int i = 0; i < PAGES_MAX && r == STATUS_DONE && c->left > 0; i++) {
+		uint64_t before = c->n;
+
+		r = go_on(l, c, "0");
+		if (c->n - before < PAGE)
+			break;
+	}
+	return r;
+}
+
 /* Until it is enough, or cannot go on. */
 static int run(struct lbctl *l, struct capturing *c)
 {
 	int r = open_file(c, l->options[OPTION_WRITE]);
-	bool ended = false;
+	bool opened = r == STATUS_DONE;
 
-	while (r == STATUS_DONE && !interrupted && c->left > 0 && clock_now() < c->deadline) {
-		r = go_on(l, c);
-		ended = r != STATUS_DONE && !ferror(c->file ? c->file : stdout);
-	}
-	if (!ended)
+	while (r == STATUS_DONE && !is_over(c))
+		r = go_on(l, c, WAIT);
+	if (r == STATUS_DONE)
+		r = take_rest(l, c);
+	/* What has ended by itself was told already. */
+	if (r == STATUS_DONE || !opened || ferror(c->file ? c->file : stdout))
 		end(l, c);
 	if (c->lost)
 		complain("a capture of one client, or of --drops, has less to keep up with",
