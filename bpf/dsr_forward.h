@@ -114,6 +114,7 @@ __attribute__((noinline)) int dsr_forward(HOOK_CONTEXT *context)
 	enum lb4_verdict verdict;
 	int action = HOOK_GO_ON;
 	__u32 zero = 0, payload;
+	int is_captured;
 
 	d.control = bpf_map_lookup_elem(&control, &zero);
 	if (!d.control)
@@ -121,18 +122,24 @@ __attribute__((noinline)) int dsr_forward(HOOK_CONTEXT *context)
 	verdict = dsr_take(&d, parse_whole(context, &d.packet));
 	if (verdict == LB4_VERDICT_NOT_OURS)
 		return NOT_DSR;
+	is_captured = capture_client(&d, hook_interface(context), verdict);
 	if (verdict == LB4_VERDICT_FORWARDED) {
 		/* Afterwards nothing may be read from the packet. */
 		payload = payload_size(&d.packet);
 		action = dsr_send(context, d.backend_index, segment_size(context, &d.packet));
 		if (action == DSR_CANNOT)
 			return HOOK_GO_ON;
-		if (action > 0 && (action & TOO_BIG))
+		if (action > 0 && (action & TOO_BIG)) {
+			if (is_captured)
+				capture_tell(LB4_VERDICT_DROP_TOO_BIG);
 			return action;
+		}
 		dsr_count(&d, payload);
 	}
 	count(verdict);
-	return is_drop(verdict) ? HOOK_DROP : action;
+	if (is_captured)
+		capture_tell(verdict);
+	return lb4_verdict_is_drop(verdict) ? HOOK_DROP : action;
 }
 
 /* An ICMP error about what a backend has sent to a client by itself: an action, or NOT_DSR. */

@@ -14,6 +14,16 @@
 /* Of ICMP and ICMPv6. */
 #define ICMP_CHECKSUM 2
 
+/* Another hook that looks next captures, too: where this one is not the last nothing is noted. */
+#if HOOK_IS_LAST
+#include "capture.h"
+#else
+#define capture_arrival(n, verdict)			     0
+#define capture_icmp(context, c, arrived, vip, client, port) 0
+#define capture_client(d, arrived, verdict)		     0
+#define capture_tell(verdict)				     ((void)(verdict))
+#endif
+
 /* The whole frame's length, and that of segments if it is a bundle of them, or 0. */
 lb4_inline __u32 hook_length(HOOK_CONTEXT *context);
 lb4_inline __u32 hook_bundle(HOOK_CONTEXT *context);
@@ -96,11 +106,6 @@ lb4_inline __u32 segment_size(HOOK_CONTEXT *context, const struct packet *p)
 	return p->size;
 }
 
-lb4_inline int is_drop(enum lb4_verdict verdict)
-{
-	return verdict >= LB4_VERDICT_DROP_TWIN && verdict < LB4_VERDICT_COUNT;
-}
-
 #include "dsr_forward.h"
 
 lb4_inline enum lb4_verdict send_to_backend(HOOK_CONTEXT *context, struct nat *n, int *ret_action)
@@ -177,26 +182,39 @@ __attribute__((noinline)) int icmp_forward(HOOK_CONTEXT *context)
 	struct rewrite to = {};
 	struct lb4_control *c;
 	struct lb4_backend *b;
-	__u32 zero = 0;
+	__u32 zero = 0, vip;
+	int is_captured;
 	__u8 mac[6];
 
 	c = bpf_map_lookup_elem(&control, &zero);
 	if (!c || !icmp_parse(&e, context, hook_length(context) - sizeof(struct ethhdr)) ||
 	    e.hops <= 1)
 		return ICMP_NOT_OURS;
-	if (vip_find(c, e.answer.destination, e.answer.destination_port) != LB4_VIP_NONE) {
+	vip = vip_find(c, e.answer.destination, e.answer.destination_port);
+	if (vip != LB4_VIP_NONE) {
 		b = icmp_backend(&e, c, &to);
-		if (!b || !hook_can_reach(context, b, e.is_ipv4) ||
-		    icmp_rewrite(context, &e, &to) < 0)
+		if (!b || !hook_can_reach(context, b, e.is_ipv4))
 			return ICMP_NOT_OURS;
+		is_captured = capture_icmp(context, c, hook_interface(context), vip,
+					   e.answer.source, e.answer.source_port);
+		if (icmp_rewrite(context, &e, &to) < 0)
+			return ICMP_NOT_OURS;
+		if (is_captured)
+			capture_tell(LB4_VERDICT_ICMP);
 		return hook_reach(context, b, e.is_ipv4);
 	}
 	if (!is_answer_port(c, e.answer.destination_port))
 		return ICMP_NOT_OURS;
 	out = icmp_client(&e, c, &to, mac);
-	if (!out || !hook_can_send(context, out) || set_macs(context, mac, out->mac) < 0 ||
-	    icmp_rewrite(context, &e, &to) < 0)
+	if (!out || !hook_can_send(context, out))
 		return ICMP_NOT_OURS;
+	is_captured = capture_icmp(context, c, hook_interface(context),
+				   vip_find(c, to.source, to.source_port), to.destination,
+				   to.destination_port);
+	if (set_macs(context, mac, out->mac) < 0 || icmp_rewrite(context, &e, &to) < 0)
+		return ICMP_NOT_OURS;
+	if (is_captured)
+		capture_tell(LB4_VERDICT_ICMP);
 	return hook_send(context, out);
 }
 
@@ -218,6 +236,7 @@ __attribute__((noinline)) int tcp_forward(HOOK_CONTEXT *context)
 	enum parsed parsed;
 	struct nat n = {};
 	__u32 zero = 0;
+	int is_captured;
 
 	n.control = bpf_map_lookup_elem(&control, &zero);
 	if (!n.control)
@@ -227,15 +246,18 @@ __attribute__((noinline)) int tcp_forward(HOOK_CONTEXT *context)
 	n.now = (__u32)(bpf_ktime_get_coarse_ns() >> LB4_TICK_SHIFT);
 	n.arrived = hook_interface(context);
 	verdict = nat_decide(&n, parsed);
+	is_captured = capture_arrival(&n, verdict);
 	if (verdict == LB4_VERDICT_FORWARDED) {
 		n.segment = segment_size(context, &n.packet);
 		verdict = n.flow ? send_to_client(context, &n, &action)
 				 : send_to_backend(context, &n, &action);
 	}
+	if (is_captured)
+		capture_tell(verdict);
 	if (verdict == LB4_VERDICT_DROP_TOO_BIG)
 		return TOO_BIG | (mtu_out(&n) & TOO_BIG_MASK);
 	count(verdict);
-	return is_drop(verdict) ? HOOK_DROP : action;
+	return lb4_verdict_is_drop(verdict) ? HOOK_DROP : action;
 }
 
 lb4_inline int is_icmp(HOOK_CONTEXT *context)
@@ -261,10 +283,23 @@ lb4_inline int has_dsr(void)
 	return c && c->has_dsr;
 }
 
+/* While packets are captured, all of them go to the hook that does so. */
+lb4_inline int is_for_another(void)
+{
+	struct lb4_control *c;
+	__u32 zero = 0;
+
+	c = bpf_map_lookup_elem(&control, &zero);
+	return !HOOK_IS_LAST && c && c->captures;
+}
+
 /* What becomes of a packet: an action. */
 lb4_inline int forward(HOOK_CONTEXT *context)
 {
 	int action;
+
+	if (is_for_another())
+		return HOOK_GO_ON;
 
 	if (is_icmp(context)) {
 		hook_pull(context, HEADERS_MAX);

@@ -9,8 +9,10 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
-/* What the hook gives its program, for helpers that want it. */
-#define HOOK_CONTEXT struct __sk_buff
+/* What the hook gives its program, for helpers that want it, and what can be done with that. */
+#define HOOK_CONTEXT		     struct __sk_buff
+#define HOOK_SIZE(skb)		     ((skb)->len)
+#define HOOK_LOAD(skb, at, to, size) bpf_skb_load_bytes(skb, at, to, size)
 
 /* Goes on as if there was no program: tcx and clsact agree on the number. */
 #define HOOK_GO_ON   -1

@@ -185,6 +185,12 @@ enum lb4_verdict {
 	LB4_VERDICT_NOT_OURS = LB4_VERDICT_COUNT,
 };
 
+/* Those stand last. */
+static inline int lb4_verdict_is_drop(__u32 verdict)
+{
+	return verdict >= LB4_VERDICT_DROP_TWIN && verdict < LB4_VERDICT_COUNT;
+}
+
 /* Of one CPU. */
 struct lb4_verdict_counters {
 	__u64 n[32];
@@ -280,7 +286,8 @@ struct lb4_control {
 	__u16 answer_low, answer_count; /* the same, and what flows of an earlier start have */
 	__u8 accepts;			/* new flows are taken at all */
 	__u8 has_dsr;			/* there are services of dsr */
-	__u8 padding[2];
+	__u8 captures;			/* packets are wanted: lb4_capture.h */
+	__u8 padding[1];
 };
 _Static_assert(sizeof(struct lb4_control) == 192, "struct lb4_control is part of the ABI");
 

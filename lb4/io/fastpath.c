@@ -73,7 +73,7 @@ struct fastpath {
 	struct bpf_map *all[N_MAPS];
 	struct fastpath_maps maps;
 	const struct pins *pins; /* NULL: nothing is pinned */
-	struct mapping mappings[N_MAPS];
+	struct mapping mappings[N_MAPS + 1];
 	size_t n_mappings;
 	struct attachment attachments[LB4_INTERFACES_MAX];
 	size_t n_attachments;
@@ -139,6 +139,9 @@ static int map_all(struct fastpath *f)
 
 	for (size_t i = 0; i < N_MAPS && r == 0; i++)
 		r = map_memory(f, f->all[i], into[i]);
+	/* A capture is over with its process: this one is not handed on. */
+	if (r == 0)
+		r = map_memory(f, f->tc->maps.capture, &m->capture);
 	return r;
 }
 
@@ -411,6 +414,11 @@ struct fastpath *fastpath_close(struct fastpath *f)
 const struct fastpath_maps *fastpath_maps(struct fastpath *f)
 {
 	return &f->maps;
+}
+
+int fastpath_captured(struct fastpath *f)
+{
+	return bpf_map__fd(f->tc->maps.captured);
 }
 
 int fastpath_program(struct fastpath *f)

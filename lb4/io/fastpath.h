@@ -79,5 +79,8 @@ uint16_t fastpath_mss(uint32_t mtu, unsigned headers);
 /* Returns when no program runs any more that ran when it was called. Takes some milliseconds. */
 void fastpath_synchronize(void);
 
+/* The descriptor of the ring of captured packets. */
+int fastpath_captured(struct fastpath *f);
+
 /* The program's descriptor, for tests. */
 int fastpath_program(struct fastpath *f);

@@ -385,7 +385,9 @@ void http_exchanges_resume(struct http_exchanges *all_exchanges, bool all)
 	list_for_each_safe(node, &all_exchanges->waiting) {
 		struct exchange *e = container_of(node, struct exchange, waiting);
 
-		if (has_hung_up(e) || all_exchanges->closing)
+		if (has_hung_up(e))
+			e->request.gone = true;
+		if (e->request.gone || all_exchanges->closing)
 			e->wait_until = all_exchanges->now;
 		if (!all && e->wait_until > all_exchanges->now)
 			continue;

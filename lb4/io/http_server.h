@@ -21,6 +21,7 @@ struct http_request {
 	const char *body; /* NUL-terminated; "" when there is none */
 	size_t body_size;
 	bool waited; /* as long as the handler asked for, or may: now it answers */
+	bool gone;   /* the client has hung up meanwhile, and hears no answer */
 };
 
 /*

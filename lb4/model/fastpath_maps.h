@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "lb4_capture.h"
 #include "lb4_fastpath.h"
 
 struct fastpath_maps {
@@ -21,6 +22,7 @@ struct fastpath_maps {
 	struct lb4_line *lines;
 	struct lb4_backend_counters *backend_counters; /* n_backends a CPU */
 	struct lb4_verdict_counters *verdict_counters;
+	struct lb4_capture *capture;
 	uint32_t n_backends, n_ring_chunks;
 	uint32_t n_flows, n_lines; /* powers of two */
 	uint32_t n_cpus;

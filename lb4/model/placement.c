@@ -628,6 +628,25 @@ const struct service_settings *placement_settings(const struct placement *p,
 	return b ? &b->settings : NULL;
 }
 
+struct service *placement_service_at(const struct placement *p, uint32_t place)
+{
+	return place < LB4_SERVICES_MAX ? p->services[place].service : NULL;
+}
+
+struct backend *placement_backend_at(const struct placement *p, uint32_t place)
+{
+	return place < p->maps->n_backends ? p->backends[place].backend : NULL;
+}
+
+uint32_t placement_find_service(const struct placement *p, const struct service *s)
+{
+	uint32_t i = 0;
+
+	while (i < LB4_SERVICES_MAX && p->services[i].service != s)
+		i++;
+	return i;
+}
+
 void placement_begin_count(struct placement *p)
 {
 	for (uint32_t i = 0; i < p->maps->n_backends; i++) {

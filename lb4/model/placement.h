@@ -63,6 +63,13 @@ struct backend *placement_backend(const struct placement *p, const struct lb4_fl
 const struct service_settings *placement_settings(const struct placement *p,
 						  const struct lb4_flow *f);
 
+/* What stands at these places of the maps; NULL: nothing that is known. */
+struct service *placement_service_at(const struct placement *p, uint32_t place);
+struct backend *placement_backend_at(const struct placement *p, uint32_t place);
+
+/* Where the service stands; LB4_SERVICES_MAX: nowhere. */
+uint32_t placement_find_service(const struct placement *p, const struct service *s);
+
 /*
  * A walk over all flows counts them: begin, a call for each flow, end. At its end places without
  * flows are free again.

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "capture.h"
 #include "cleanup.h"
 #include "control.h"
 #include "control_handlers.h"
@@ -14,7 +15,7 @@
 #define HEADER_MAX	16384
 #define BODY_MAX	(4u << 20)  /* a configuration file of 50,000 backends fits */
 #define BODIES_MAX	(16u << 20) /* so that 64 clients cannot hold 64 such files */
-#define WAITING_MAX	16	    /* clients of `lbctl events -f` */
+#define WAITING_MAX	16	    /* clients of `lbctl events -f`, and of a capture */
 #define REQUEST_TIME	(30 * NSEC_PER_SEC)
 
 struct control {
@@ -30,6 +31,7 @@ static const char *const query_sources[] = {"service", "limit", NULL};
 static const char *const query_explain[] = {"service", "client", "local", "sni", "alpn", NULL};
 
 static const char *const query_events[] = {"service", "since", "last", "wait", NULL};
+static const char *const query_capture[] = {"limit", "wait", NULL};
 
 #define BACKENDS "/v1/services/{service}/backends"
 
@@ -43,12 +45,15 @@ static const struct http_route routes[] = {
 	{"GET", "/v1/drift", query_service, control_get_drift},
 	{"GET", "/v1/table", query_service, control_get_table},
 	{"GET", "/v1/events", query_events, control_get_events},
+	{"GET", "/v1/capture/{id}", query_capture, control_get_capture},
 	{"POST", "/v1/check", NULL, control_post_check},
 	{"POST", "/v1/plan", NULL, control_post_plan},
 	{"POST", "/v1/reload", NULL, control_post_reload},
 	{"POST", "/v1/save", NULL, control_post_save},
 	{"POST", "/v1/stop", NULL, control_post_stop},
 	{"POST", "/v1/fastpath", NULL, control_post_fastpath},
+	{"POST", "/v1/capture", NULL, control_post_capture},
+	{"DELETE", "/v1/capture/{id}", NULL, control_delete_capture},
 	{"POST", BACKENDS, NULL, control_add_backend},
 	{"DELETE", BACKENDS "/{name}", NULL, control_remove_backend},
 	{"POST", BACKENDS "/{name}/weight", NULL, control_post_weight},
@@ -120,7 +125,7 @@ nsec_t control_deadline(const struct control *c, nsec_t now)
 
 void control_run(struct control *c)
 {
-	if (c->last_event != c->daemon->events.last)
+	if (c->last_event != c->daemon->events.last || capture_has_packets(c->daemon))
 		http_server_wake(c->server);
 	c->last_event = c->daemon->events.last;
 	http_server_run(c->server, clock_now());

@@ -8,9 +8,6 @@
 #include "daemon.h"
 #include "text.h"
 
-/* A client has 30 s for a request, and so has this answer some to spare. */
-#define WAIT_MAX (25 * NSEC_PER_SEC)
-
 /* Of one answer, so that main is not busy with it for long; who wants more asks again. */
 #define PAGE 512
 
@@ -40,31 +37,6 @@ static bool is_known(const struct daemon *d, const char *service)
 	return false;
 }
 
-static bool read_number(const struct http_request *q, const char *name, uint64_t max, uint64_t *ret,
-			struct http_response *ret_refusal)
-{
-	const char *text = http_request_value(q, name);
-	char error[CONTROL_TEXT_MAX];
-
-	if (!text || text_parse_unsigned(text, max, ret) == 0)
-		return true;
-	snprintf(error, sizeof(error), "\"%s\": expected a whole number from 0 to %llu", name,
-		 (unsigned long long)max);
-	control_refuse(400, error, NULL, ret_refusal);
-	return false;
-}
-
-static bool read_wait(const struct http_request *q, nsec_t *ret, struct http_response *ret_refusal)
-{
-	const char *text = http_request_value(q, "wait"), *why;
-
-	if (!text || (text_parse_duration(text, ret, &why) == 0 && *ret <= WAIT_MAX))
-		return true;
-	control_refuse(400, "\"wait\": expected a duration from 0 to 25s",
-		       "a whole number and a unit, such as 20s", ret_refusal);
-	return false;
-}
-
 static bool read_question(const struct daemon *d, const struct http_request *q,
 			  struct question *ret, struct http_response *ret_refusal)
 {
@@ -75,9 +47,9 @@ static bool read_question(const struct daemon *d, const struct http_request *q,
 		control_named_service(d, q, &named, ret_refusal);
 		return false;
 	}
-	if (!read_number(q, "since", INT64_MAX, &ret->since, ret_refusal) ||
-	    !read_number(q, "last", EVENTS_KEPT, &ret->last, ret_refusal) ||
-	    !read_wait(q, &ret->wait, ret_refusal))
+	if (!control_query_number(q, "since", INT64_MAX, &ret->since, ret_refusal) ||
+	    !control_query_number(q, "last", EVENTS_KEPT, &ret->last, ret_refusal) ||
+	    !control_query_wait(q, &ret->wait, ret_refusal))
 		return false;
 	ret->since = events_known(&d->events, ret->since);
 	return true;

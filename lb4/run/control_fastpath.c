@@ -12,7 +12,7 @@
 #include "ways.h"
 
 /* By the words that lbctl(8) explains. */
-static const char *const verdict_words[] = {
+const char *const control_verdict_words[] = {
 #define X(name, word, meaning) word,
 	LB4_VERDICTS(X)
 #undef X
@@ -103,12 +103,13 @@ json_t *control_show_fastpath(const struct daemon *d)
 	for (size_t i = 0; i < s.n_interfaces; i++)
 		control_append(&interfaces, show_interface(&s.interfaces[i]));
 	for (size_t i = 0; i < LB4_VERDICT_COUNT; i++)
-		control_put(&verdicts, verdict_words[i], control_number(s.verdicts[i]));
+		control_put(&verdicts, control_verdict_words[i], control_number(s.verdicts[i]));
 	control_put(&o, "state", json_string(s.why_not ? "unavailable" : s.accepts ? "on" : "off"));
 	control_put(&o, "error", control_text(s.why_not));
 	control_put(&o, "interfaces", interfaces);
 	control_put(&o, "flows", control_number(s.flows));
 	control_put(&o, "max_flows", control_number(s.max_flows));
+	control_put(&o, "captures", json_boolean(s.captures));
 	control_put(&o, "ways", show_ways(&s));
 	control_put(&o, "packets", verdicts);
 	return o;

@@ -50,6 +50,11 @@ control_handler control_get_table;
 /* control_events.c */
 control_handler control_get_events;
 
+/* control_capture.c */
+control_handler control_post_capture;
+control_handler control_get_capture;
+control_handler control_delete_capture;
+
 /* control_change.c */
 control_handler control_post_check;
 control_handler control_post_stop;
@@ -79,6 +84,7 @@ char *control_nearest_hint(const struct daemon *d, const struct http_request *q,
 
 /* control_fastpath.c: null where the configuration names no interfaces. */
 json_t *control_show_fastpath(const struct daemon *d);
+extern const char *const control_verdict_words[];
 
 /* How packets of nat get to a backend; null for NULL. */
 struct way;

@@ -14,6 +14,9 @@
 
 #define FIELDS_MAX 8
 
+/* A client has 30 s for a request, and so has this answer some to spare. */
+#define WAIT_MAX (25 * NSEC_PER_SEC)
+
 json_t *control_text(const char *text)
 {
 	_cleanup_(freep) char *copy = NULL;
@@ -109,6 +112,32 @@ void control_refuse_errno(int r, const char *error, const char *hint, struct htt
 		if (statuses[i].error == -r)
 			status = statuses[i].status;
 	control_refuse(status, error ? error : strerror(-r), hint, ret);
+}
+
+bool control_query_number(const struct http_request *q, const char *name, uint64_t max,
+			  uint64_t *ret, struct http_response *ret_refusal)
+{
+	const char *text = http_request_value(q, name);
+	char error[CONTROL_TEXT_MAX];
+
+	if (!text || text_parse_unsigned(text, max, ret) == 0)
+		return true;
+	snprintf(error, sizeof(error), "\"%s\": expected a whole number from 0 to %llu", name,
+		 (unsigned long long)max);
+	control_refuse(400, error, NULL, ret_refusal);
+	return false;
+}
+
+bool control_query_wait(const struct http_request *q, nsec_t *ret,
+			struct http_response *ret_refusal)
+{
+	const char *text = http_request_value(q, "wait"), *why;
+
+	if (!text || (text_parse_duration(text, ret, &why) == 0 && *ret <= WAIT_MAX))
+		return true;
+	control_refuse(400, "\"wait\": expected a duration from 0 to 25s",
+		       "a whole number and a unit, such as 20s", ret_refusal);
+	return false;
 }
 
 static json_t *config_error(const struct config_error *e)

@@ -46,6 +46,15 @@ void control_refuse_errno(int r, const char *error, const char *hint, struct htt
 void control_refuse_config(const char *path, const struct config_errors *errors,
 			   struct http_response *ret);
 
+/*
+ * The value of a query parameter; what is not given keeps its value. False with the refusal made.
+ * `wait` is how long an answer may be put off.
+ */
+bool control_query_number(const struct http_request *q, const char *name, uint64_t max,
+			  uint64_t *ret, struct http_response *ret_refusal);
+bool control_query_wait(const struct http_request *q, nsec_t *ret,
+			struct http_response *ret_refusal);
+
 enum control_field_kind {
 	CONTROL_BOOL,	  /* bool */
 	CONTROL_NUMBER,	  /* uint64_t */

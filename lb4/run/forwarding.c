@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "capture.h"
 #include "daemon_private.h"
 #include "fastpath.h"
 #include "flow_table.h"
@@ -45,6 +46,7 @@ struct forwarding {
 	struct fastpath *fastpath;
 	const struct fastpath_maps *maps;
 	struct placement *placement;
+	struct capture *capture;
 	struct flow_table table;
 	struct raw raw;
 	struct pins pins;
@@ -236,6 +238,9 @@ static int load(struct forwarding *f, const struct config *config, const char *c
 	f->ways = ways_new(&f->rules);
 	if (!f->placement || !f->ways)
 		return -ENOMEM;
+	r = capture_new(f->fastpath, f->placement, &f->capture);
+	if (r < 0)
+		return r;
 	control = f->maps->control;
 	control->owner = owner_of(config_path);
 	set_ports(control, config, adopted);
@@ -257,6 +262,7 @@ static int load(struct forwarding *f, const struct config *config, const char *c
 /* Next hops of flows that go on stay resolved. */
 static void unload(struct forwarding *f)
 {
+	f->capture = capture_free(f->capture);
 	f->ways = ways_free(f->ways, f->pinned);
 	if (f->watch >= 0)
 		close(f->watch);
@@ -493,6 +499,11 @@ bool forwarding_accept(struct daemon *d, bool accepts)
 	return true;
 }
 
+struct capture *forwarding_capture(const struct daemon *d)
+{
+	return d->forwarding ? d->forwarding->capture : NULL;
+}
+
 /* --- How flows end --- */
 
 static struct address address_of(const uint8_t ip[16], __be16 port)
@@ -698,6 +709,7 @@ void forwarding_on_time(struct daemon *d)
 	f->now = clock_now(); /* not that of the round, which may have taken long */
 	if (f->walk_next <= d->now) {
 		walk_on(f);
+		capture_on_time(f->capture, d->now);
 		f->walk_next = nsec_add(d->now, WALK_INTERVAL);
 	}
 	daemon_lower_deadline(d, f->walk_next);
@@ -745,6 +757,7 @@ bool forwarding_status(const struct daemon *d, struct forwarding_status *ret)
 	if (!f->fastpath)
 		return true;
 	ret->accepts = f->accepts;
+	ret->captures = capture_is_active(f->capture);
 	ret->flows = placement_flows(f->placement);
 	ret->max_flows = f->max_flows;
 	count_ways(f, ret);

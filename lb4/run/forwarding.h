@@ -15,6 +15,7 @@
 
 struct address;
 struct backend;
+struct capture;
 struct config;
 struct daemon;
 struct forwarding;
@@ -50,12 +51,16 @@ void forwarding_leave_backend(struct daemon *d, const struct backend *b, enum en
  * there is no fast path. */
 bool forwarding_accept(struct daemon *d, bool accepts);
 
+/* By which packets are captured; NULL: there is no fast path. */
+struct capture *forwarding_capture(const struct daemon *d);
+
 /* How many of the ways that are lost are shown. */
 #define FORWARDING_LOST_MAX 16
 
 struct forwarding_status {
 	const char *why_not; /* the programs are not loaded; NULL: they are */
 	bool accepts;
+	bool captures; /* packets are being captured */
 	uint64_t flows, max_flows;
 	uint64_t verdicts[LB4_VERDICT_COUNT];
 	struct forwarding_interface {

@@ -51,6 +51,10 @@ struct host_sk_buff {
 #define bpf_skb_pull_data(skb, size)			       host_pull(skb, size)
 #define bpf_l4_csum_replace				       host_replace_checksum
 #define bpf_skc_lookup_tcp(context, tuple, size, netns, flags) host_find_socket(context, size)
+#define bpf_ktime_get_ns()				       host_kernel.nanoseconds
+/* Nothing is captured. */
+#define bpf_skb_load_bytes(skb, at, to, size)	   ((void)(skb), (void)(to), -1)
+#define bpf_ringbuf_output(map, data, size, flags) ((void)(data), -1)
 /* What makes a packet longer or shorter fails here: such packets are dropped then. */
 #define bpf_skb_adjust_room(skb, size, mode, flags)	((void)(skb), -1)
 #define bpf_skb_change_tail(skb, size, flags)		((void)(skb), -1)
@@ -109,7 +113,6 @@ static const struct {
 	ARRAY(ring, ring),
 	ARRAY(motion, motion),
 	ARRAY(spliced, spliced),
-	ARRAY(icmp_budgets, icmp_budget),
 	ARRAY(backends, backends),
 	ARRAY(interfaces, interfaces),
 	ARRAY(flows, flows),
@@ -117,7 +120,16 @@ static const struct {
 	ARRAY(backend_counters, backend_counters),
 	ARRAY(verdict_counters, verdict_counters),
 #undef ARRAY
+#define ONE(name, field)                                                                           \
+	{                                                                                          \
+		&name, &host_maps.field, 1, sizeof(*name.value)                                    \
+	}
+	ONE(icmp_budgets, icmp_budget),
+	ONE(capture, capture),
+	ONE(capture_notes, capture_note),
+#undef ONE
 };
+_Static_assert(sizeof(struct capture_note) <= sizeof(host_maps.capture_note), "there is room");
 
 static void *host_lookup(const void *map, const __u32 *key)
 {

@@ -29,7 +29,9 @@ struct host_maps {
 	struct lb4_ring_chunk ring[2];
 	struct lb4_motion_chunk motion[2];
 	struct lb4_spliced spliced;
-	uint64_t icmp_budget; /* the program's own */
+	uint64_t icmp_budget; /* the program's own, as the next two */
+	uint64_t capture[16];
+	uint64_t capture_note[64];
 	struct lb4_backend backends[HOST_BACKENDS];
 	struct lb4_interface interfaces[LB4_INTERFACES_MAX];
 	struct lb4_flow flows[HOST_FLOWS];

@@ -560,6 +560,54 @@ bool forwarding_accept(struct daemon *d, bool accepts)
 	return true;
 }
 
+int capture_begin(struct daemon *d, const struct capture_question *q, uint64_t *ret_id)
+{
+	struct fake_daemon *f = fake_of(d);
+	char client[PREFIX_TEXT_MAX];
+
+	if (f->capture)
+		return -EBUSY;
+	snprintf(f->asked, sizeof(f->asked), "capture %s %s/%u port %u%s, %u bytes",
+		 q->service ? q->service->service->name : "-",
+		 q->client.bits ? prefix_print(&q->client, client) : "-", q->client.bits, q->port,
+		 q->drops ? " drops" : "", q->bytes);
+	f->capture = *ret_id = 7;
+	return 0;
+}
+
+int capture_read(struct daemon *d, uint64_t id, size_t max, nsec_t patience, captured_visit *visit,
+		 void *context, uint64_t *ret_lost)
+{
+	struct fake_daemon *f = fake_of(d);
+	int n = 0;
+
+	if (!f->capture || id != f->capture)
+		return -ENOENT;
+	f->capture_patience = patience;
+	for (; max > 0 && f->n_packets > 0; max--, n++, f->n_packets--)
+		visit(context, f->packets++);
+	*ret_lost = f->packets_lost;
+	return n;
+}
+
+int capture_end(struct daemon *d, uint64_t id, uint64_t *ret_lost)
+{
+	struct fake_daemon *f = fake_of(d);
+
+	if (!f->capture || id != f->capture)
+		return -ENOENT;
+	f->capture = 0;
+	*ret_lost = f->packets_lost;
+	return 0;
+}
+
+bool capture_has_packets(const struct daemon *d)
+{
+	const struct fake_daemon *f = (const struct fake_daemon *)d;
+
+	return f->capture && f->n_packets > 0;
+}
+
 int daemon_connections(struct daemon *d, const char *service, size_t n_max,
 		       struct connection_info **ret, size_t *ret_n)
 {

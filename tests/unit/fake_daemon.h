@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "capture.h"
 #include "daemon.h"
 #include "forwarding.h"
 
@@ -24,8 +25,13 @@ struct fake_daemon {
 	bool file_differs;    /* from the one that was loaded */
 	size_t n_connections; /* there are */
 	int connections_result;
-	struct forwarding_status *fastpath; /* NULL: the file names no interfaces */
-	const struct way *way;		    /* to every backend */
+	struct forwarding_status *fastpath;    /* NULL: the file names no interfaces */
+	uint64_t capture;		       /* the id of the one there is; 0: none */
+	nsec_t capture_patience;	       /* as last asked for */
+	const struct captured_packet *packets; /* that have come, and were not shown yet */
+	size_t n_packets;
+	uint64_t packets_lost;
+	const struct way *way; /* to every backend */
 };
 
 void fake_daemon_init(struct fake_daemon *f);

@@ -217,6 +217,7 @@ static void switches_the_fast_path(void **state)
 	assert_string_equal(text(fastpath, "state"), "on");
 	assert_null_at(fastpath, "error");
 	assert_int_equal(number(fastpath, "flows"), 7);
+	assert_false(truth(fastpath, "captures"));
 	assert_int_equal(number(json_object_get(fastpath, "packets"), "full"), 3);
 	assert_string_equal(
 		text(json_array_get(json_object_get(fastpath, "interfaces"), 1), "error"),

@@ -144,6 +144,10 @@ static void shows_the_fast_path(void **state)
 	status.n_ways = 0;
 	assert_run(f, "fastpath off", 0);
 	assert_part(f->out, "the fast path takes no new flows");
+	status.captures = true;
+	assert_run(f, "fastpath", 0);
+	assert_part(f->out, "\ncapture      packets are being captured\n");
+	status.captures = false;
 	assert_run(f, "status", 0);
 	assert_part(f->out, "\nfast path    off, 12 of 262144 flows\ninterfaces   eth0: tcx\n");
 	assert_run(f, "fastpath maybe", 2);

@@ -70,6 +70,9 @@ static void completes_lines(void **state)
 		{"events -n 5 w", "web"},
 		{"events -n5 w", "web"},
 		{"events web -f --s", "--socket --since"},
+		{"cap", "capture"},
+		{"capture ~", "web cache"},
+		{"capture web -c 5 --", "--socket --json --help --version --write --for --drops"},
 		{"--nonsense=1 sta", "status"},
 	};
 	struct fixture *f = *state;

@@ -44,6 +44,11 @@ static void tells_usage(void **state)
 		{"weight web web1 heavy", "the weight is not a whole number: \"heavy\""},
 		{"weight web web1 -1", "the weight is not a whole number: \"-1\""},
 		{"add web web4 10.0.0.4:80 --weight -1", "not a whole number: \"-1\""},
+		{"capture web cache", "lbctl: capture takes [SERVICE|CLIENT]\n"},
+		{"capture web -c 0", "the count is not a whole number above 0: \"0\""},
+		{"capture web -c many", "not a whole number above 0: \"many\""},
+		{"capture web -t soon", "the time is no duration: \"soon\"\n  such as 30"},
+		{"capture web -w", "lbctl: --write needs a value: --write FILE\n"},
 		{"help stauts", "did you mean \"status\"?"},
 	};
 	struct fixture *f = *state;

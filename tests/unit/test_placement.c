@@ -405,6 +405,25 @@ static void adoption(void **state)
 	assert_int_equal(find_vip(w, "192.0.2.1:443"), LB4_VIP_NONE);
 }
 
+/* What the numbers in captured packets stand for. */
+static void what_stands_there(void **state)
+{
+	struct world *w = *state;
+	uint32_t place;
+
+	assert_int_equal(placement_find_service(w->placement, w->service), LB4_SERVICES_MAX);
+	assert_int_equal(update(w), 0);
+	place = placement_find_service(w->placement, w->service);
+	assert_ptr_equal(&w->maps.services[place], service_of(w, "192.0.2.1:80"));
+	assert_ptr_equal(placement_service_at(w->placement, place), w->service);
+	assert_null(placement_service_at(w->placement, place + 1));
+	assert_null(placement_service_at(w->placement, 0xffff));
+	for (size_t i = 0; i < N_MEMBERS; i++)
+		assert_ptr_equal(placement_backend_at(w->placement, place_of(w, i)),
+				 w->backends[i]);
+	assert_null(placement_backend_at(w->placement, 0xffff));
+}
+
 static void the_service_goes(void **state)
 {
 	const struct placed_service placed = ((struct world *)*state)->placed;
@@ -527,7 +546,7 @@ int main(void)
 		CASE(a_service),      CASE(places_of_backends), CASE(a_new_way),
 		CASE(places_of_vips), CASE(the_service_goes),	CASE(retired_during_a_walk),
 		CASE(adoption),	      CASE(another_table_size), CASE(counters),
-		CASE(macs_are_told),
+		CASE(macs_are_told),  CASE(what_stands_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

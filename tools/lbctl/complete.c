@@ -100,7 +100,7 @@ static void offer_options(const struct line *line)
 /* Numbers, times and addresses are the operator's own. */
 static void offer_value(size_t option)
 {
-	if (option == OPTION_SOCKET)
+	if (option == OPTION_SOCKET || option == OPTION_WRITE)
 		offer_files();
 }
 
@@ -157,7 +157,7 @@ static void offer_argument(struct line *line)
 		offer_verbs(line->word);
 	else if (!strcmp(what, "FILE"))
 		offer_files();
-	else if (!strcmp(what, "SERVICE"))
+	else if (!strcmp(what, "SERVICE") || !strcmp(what, "SERVICE|CLIENT"))
 		offer_names(line, "services", "/v1/services", NULL);
 	else if (!strcmp(what, "NAME") && !strstr(arguments, " ADDRESS:PORT"))
 		offer_names(line, "backends", "/v1/backends", line->lbctl.arguments[0]);

@@ -37,6 +37,8 @@ void print_fastpath(const struct lbctl *l, const json_t *fastpath)
 		       attached ? text_at(interface, "hook") : text_at(interface, "error"),
 		       colour_end(attached ? COLOUR_NONE : COLOUR_BAD, l->colours));
 	}
+	if (true_at(fastpath, "captures"))
+		printf("%-13spackets are being captured\n", "capture");
 }
 
 /* How many ways there are to backends, and the first of those that are lost. */

@@ -32,6 +32,10 @@ enum option {
 	OPTION_SINCE,
 	OPTION_LAST,
 	OPTION_DRY_RUN,
+	OPTION_WRITE,
+	OPTION_COUNT,
+	OPTION_FOR,
+	OPTION_DROPS,
 	N_OPTIONS,
 };
 
@@ -104,6 +108,9 @@ verb_function stop_daemon;
 /* fastpath.c */
 verb_function fastpath;
 void print_fastpath(const struct lbctl *l, const json_t *fastpath);
+
+/* capture.c */
+verb_function capture;
 
 /* events.c */
 verb_function show_events;

@@ -34,6 +34,10 @@ const struct option_info options[N_OPTIONS] = {
 	[OPTION_FOLLOW] = {"--follow", NULL, "go on with what happens from now on (-f)", 'f'},
 	[OPTION_SINCE] = {"--since", "ID", "only what happened after the event ID"},
 	[OPTION_LAST] = {"--last", "N", "only the last N (all; with --follow 10) (-n)", 'n'},
+	[OPTION_WRITE] = {"--write", "FILE", "write a pcapng file, not lines (-w)", 'w'},
+	[OPTION_COUNT] = {"--count", "N", "end after N packets (-c)", 'c'},
+	[OPTION_FOR] = {"--for", "T", "end after T, such as 30 (seconds) or 5m (-t)", 't'},
+	[OPTION_DROPS] = {"--drops", NULL, "only packets that are dropped"},
 };
 
 static verb_function help;
@@ -69,7 +73,11 @@ const struct command commands[] = {
 	 "give a backend no new connections and no checks"},
 	{"enable", "SERVICE NAME", 0, enable_backend, "take a backend into service again"},
 	{"save", "", BIT(OPTION_DRY_RUN), save, "write what was changed at run time into the file"},
-	{"fastpath", "[on|off]", 0, fastpath, "the fast path: how it is, or whether it takes new flows"},
+	{"fastpath", "[on|off]", 0, fastpath,
+	 "the fast path: how it is, or whether it takes new flows"},
+	{"capture", "[SERVICE|CLIENT]",
+	 BIT(OPTION_WRITE) | BIT(OPTION_COUNT) | BIT(OPTION_FOR) | BIT(OPTION_DROPS), capture,
+	 "the packets that the fast path sees, and what becomes of them"},
 	{"stop", "", BIT(OPTION_TIMEOUT), stop_daemon, "stop lb4 once connections have ended"},
 	{"help", "[VERB]", 0, help, "explain a verb"},
 };
