@@ -136,6 +136,8 @@ __attribute__((noinline)) int dsr_forward(HOOK_CONTEXT *context)
 		}
 		dsr_count(&d, payload);
 	}
+	if (!HOOK_IS_LAST && is_left(verdict))
+		return HOOK_GO_ON;
 	count(verdict);
 	if (is_captured)
 		capture_tell(verdict);

@@ -106,6 +106,13 @@ lb4_inline __u32 segment_size(HOOK_CONTEXT *context, const struct packet *p)
 	return p->size;
 }
 
+/* What is for the stack, or too long, which its sender may have to hear of. */
+lb4_inline int is_left(enum lb4_verdict verdict)
+{
+	return (verdict >= LB4_VERDICT_PASS_ODD && verdict < LB4_VERDICT_DROP_TWIN) ||
+	       verdict == LB4_VERDICT_DROP_TOO_BIG;
+}
+
 #include "dsr_forward.h"
 
 lb4_inline enum lb4_verdict send_to_backend(HOOK_CONTEXT *context, struct nat *n, int *ret_action)
@@ -252,9 +259,12 @@ __attribute__((noinline)) int tcp_forward(HOOK_CONTEXT *context)
 		verdict = n.flow ? send_to_client(context, &n, &action)
 				 : send_to_backend(context, &n, &action);
 	}
+	/* What another hook looks at next is dropped, answered and counted there. */
+	if (!HOOK_IS_LAST && is_left(verdict))
+		return HOOK_GO_ON;
 	if (is_captured)
 		capture_tell(verdict);
-	if (verdict == LB4_VERDICT_DROP_TOO_BIG)
+	if (HOOK_IS_LAST && verdict == LB4_VERDICT_DROP_TOO_BIG)
 		return TOO_BIG | (mtu_out(&n) & TOO_BIG_MASK);
 	count(verdict);
 	return lb4_verdict_is_drop(verdict) ? HOOK_DROP : action;

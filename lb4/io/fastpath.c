@@ -15,9 +15,11 @@
 
 #include "cleanup.h"
 #include "fastpath.h"
+#include "hook_rules.h"
 #include "interface.h"
 #include "lb4_tc.skel.h"
 #include "pins.h"
+#include "xdp.h"
 
 /* Of kernels since 6.6; the headers are older. */
 #define ATTACH_TCX_INGRESS ((enum bpf_attach_type)46)
@@ -28,6 +30,7 @@
 
 struct attachment {
 	int link; /* −1: by clsact */
+	int xdp;  /* the link there; −1: none */
 	int index;
 	bool hook_is_ours; /* the clsact qdisc was made here */
 };
@@ -67,9 +70,12 @@ static const char *const map_names[] = {
 };
 
 #define LINK_NAME "link-"
+#define XDP_NAME  "xdp-"
 
 struct fastpath {
 	struct lb4_tc *tc;
+	struct xdp *xdp; /* NULL: no interface has wanted it, … */
+	int xdp_error;	 /* … or it cannot be loaded */
 	struct bpf_map *all[N_MAPS];
 	struct fastpath_maps maps;
 	const struct pins *pins; /* NULL: nothing is pinned */
@@ -84,6 +90,7 @@ const char *fastpath_hook_name(enum fastpath_hook hook)
 	static const char *const names[] = {
 		[FASTPATH_TCX] = "tcx",
 		[FASTPATH_CLSACT] = "clsact",
+		[FASTPATH_XDP] = "xdp",
 	};
 
 	return names[hook];
@@ -291,6 +298,7 @@ static void unload(struct fastpath *f)
 	for (size_t i = 0; i < f->n_mappings; i++)
 		munmap(f->mappings[i].memory, f->mappings[i].size);
 	f->n_mappings = 0;
+	f->xdp = xdp_close(f->xdp);
 	lb4_tc__destroy(f->tc);
 	f->tc = NULL;
 }
@@ -401,11 +409,13 @@ struct fastpath *fastpath_close(struct fastpath *f)
 {
 	if (!f)
 		return NULL;
-	for (size_t i = 0; i < f->n_attachments; i++)
+	for (size_t i = 0; i < f->n_attachments; i++) {
+		closep(&f->attachments[i].xdp); /* its pin holds it, as that of the other one */
 		if (f->pins && f->attachments[i].link >= 0)
-			close(f->attachments[i].link); /* its pin holds it */
+			close(f->attachments[i].link);
 		else if (!f->pins)
 			detach(&f->attachments[i]);
+	}
 	unload(f);
 	free(f);
 	return NULL;
@@ -454,9 +464,9 @@ static int describe(const char *name, struct lb4_interface *ret)
 	return 0;
 }
 
-static void link_name(int index, char buffer[32])
+static void link_name(const char *beginning, int index, char buffer[32])
 {
-	snprintf(buffer, 32, LINK_NAME "%d", index);
+	snprintf(buffer, 32, "%s%d", beginning, index);
 }
 
 /*
@@ -473,7 +483,7 @@ static int attach_tcx(struct fastpath *f, struct attachment *a)
 		return a->link;
 	if (!f->pins)
 		return 0;
-	link_name(a->index, name);
+	link_name(LINK_NAME, a->index, name);
 	r = pins_put(f->pins, name, a->link);
 	if (r < 0)
 		close(a->link);
@@ -511,10 +521,100 @@ static struct lb4_interface *take_interface_place(struct fastpath *f, uint32_t i
 	return place ? place : interface_place(f, 0);
 }
 
-int fastpath_attach(struct fastpath *f, const char *interface, uint32_t was,
-		    enum fastpath_hook *ret, uint32_t *ret_index)
+int fastpath_xdp(struct fastpath *f, struct xdp **ret)
 {
-	struct attachment a = {};
+	if (!f->xdp && !f->xdp_error)
+		f->xdp_error = xdp_open(map_names, f->all, N_MAPS, &f->xdp);
+	if (f->xdp)
+		*ret = f->xdp;
+	return f->xdp_error;
+}
+
+/* Half a sentence why it is not tried. */
+static const char *refuse_xdp(const char *interface, enum hook_wish wish,
+			      const struct interface_driver *driver)
+{
+	const char *why = NULL;
+
+	if (wish == HOOK_TC)
+		return "the file says so";
+	if (wish == HOOK_AUTO)
+		why = hook_refuse_xdp(driver->name, driver->bus);
+	/* Drivers take tags off frames before XDP sees them. */
+	if (!why && wish == HOOK_AUTO && interface_has_vlans(interface))
+		why = "it carries VLANs, whose tags XDP may not see";
+	return why;
+}
+
+static const char *why_refused(int error)
+{
+	switch (-error) {
+	case EOPNOTSUPP:
+		return "its driver cannot do XDP, or cannot send from it";
+	case EBUSY:
+		return "there is another XDP program";
+	case EINVAL:
+	case ERANGE:
+		return "its driver does not take the program, as where the MTU is too large";
+	default:
+		return strerrordesc_np(-error);
+	}
+}
+
+static int attach_xdp(struct fastpath *f, const struct interface *i, struct attachment *a)
+{
+	char name[32];
+	int r;
+
+	link_name(XDP_NAME, a->index, name);
+	r = xdp_attach(f->xdp, i->index, i->mtu, f->pins, name);
+	a->xdp = r < 0 ? -1 : r;
+	return r;
+}
+
+/* At XDP besides, if that is right, and possible. */
+static void consider_xdp(struct fastpath *f, const char *name, enum hook_wish wish,
+			 struct attachment *a, struct fastpath_attached *ret)
+{
+	struct interface_driver driver = {.name = "unknown"};
+	const char *why, *what = "it takes the program";
+	struct interface interface;
+	struct xdp *xdp;
+	int r;
+
+	interface_find_driver(name, &driver);
+	why = refuse_xdp(name, wish, &driver);
+	if (!why) {
+		r = fastpath_xdp(f, &xdp);
+		if (r < 0)
+			what = "the kernel cannot load the program for XDP";
+		if (r == 0)
+			r = interface_find(name, &interface);
+		if (r == 0)
+			r = attach_xdp(f, &interface, a);
+		if (r < 0)
+			why = f->xdp_error ? what : why_refused(r);
+	}
+	if (!why)
+		ret->hook = FASTPATH_XDP;
+	ret->refused = why && wish == HOOK_XDP;
+	snprintf(ret->reason, sizeof(ret->reason), "driver %s: %s", driver.name, why ? why : what);
+}
+
+static int attach_tc(struct fastpath *f, struct attachment *a, enum fastpath_hook *ret)
+{
+	*ret = FASTPATH_TCX;
+	if (attach_tcx(f, a) == 0)
+		return 0;
+	*ret = FASTPATH_CLSACT;
+	a->link = -1;
+	return attach_clsact(f, a);
+}
+
+int fastpath_attach(struct fastpath *f, const char *interface, enum hook_wish wish, uint32_t was,
+		    struct fastpath_attached *ret)
+{
+	struct attachment a = {.xdp = -1};
 	struct lb4_interface description, before, *place;
 	int r = describe(interface, &description);
 
@@ -525,19 +625,15 @@ int fastpath_attach(struct fastpath *f, const char *interface, uint32_t was,
 		return -ENOSPC;
 	before = *place;
 	*place = description;
+	*ret = (struct fastpath_attached){.index = description.index};
 	a.index = (int)description.index;
-	*ret = FASTPATH_TCX;
-	if (attach_tcx(f, &a) < 0) {
-		*ret = FASTPATH_CLSACT;
-		a.link = -1;
-		r = attach_clsact(f, &a);
-	}
+	r = attach_tc(f, &a, &ret->hook);
 	if (r < 0) {
 		*place = before.index == description.index ? (struct lb4_interface){} : before;
 		return r;
 	}
+	consider_xdp(f, interface, wish, &a, ret);
 	f->attachments[f->n_attachments++] = a;
-	*ret_index = description.index;
 	return 0;
 }
 
@@ -570,26 +666,39 @@ static bool is_attached(void *context, const char *name)
 	char known[32];
 
 	for (size_t i = 0; i < f->n_attachments; i++) {
-		link_name(f->attachments[i].index, known);
+		const struct attachment *a = &f->attachments[i];
+
+		link_name(LINK_NAME, a->index, known);
 		if (!strcmp(known, name))
+			return true;
+		link_name(XDP_NAME, a->index, known);
+		if (a->xdp >= 0 && !strcmp(known, name))
 			return true;
 	}
 	return false;
 }
 
-/* The kernel has detached the program with it. */
+/* Links of interfaces that are none any more. */
+static void sweep_links(struct fastpath *f)
+{
+	if (!f->pins)
+		return;
+	pins_sweep(f->pins, LINK_NAME, is_attached, f);
+	pins_sweep(f->pins, XDP_NAME, is_attached, f);
+}
+
+/* The kernel has detached the programs with it. */
 void fastpath_lose(struct fastpath *f, uint32_t index)
 {
 	for (size_t i = 0; i < f->n_attachments; i++) {
 		if ((uint32_t)f->attachments[i].index != index)
 			continue;
-		if (f->attachments[i].link >= 0)
-			close(f->attachments[i].link);
+		closep(&f->attachments[i].xdp);
+		closep(&f->attachments[i].link);
 		f->attachments[i] = f->attachments[--f->n_attachments];
 		break;
 	}
-	if (f->pins)
-		pins_sweep(f->pins, LINK_NAME, is_attached, f);
+	sweep_links(f);
 }
 
 void fastpath_attached_all(struct fastpath *f)
@@ -597,6 +706,5 @@ void fastpath_attached_all(struct fastpath *f)
 	for (size_t i = 0; i < LB4_INTERFACES_MAX; i++)
 		if (!has_attached(f, f->maps.interfaces[i].index))
 			f->maps.interfaces[i].index = 0;
-	if (f->pins)
-		pins_sweep(f->pins, LINK_NAME, is_attached, f);
+	sweep_links(f);
 }

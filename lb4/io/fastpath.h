@@ -8,9 +8,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "config.h"
 #include "fastpath_maps.h"
 
 struct fastpath;
+struct xdp;
 
 struct fastpath_sizes {
 	uint32_t flows; /* at a time */
@@ -45,17 +47,25 @@ const struct fastpath_maps *fastpath_maps(struct fastpath *f);
 enum fastpath_hook {
 	FASTPATH_TCX,
 	FASTPATH_CLSACT, /* what kernels before 6.6 have */
+	FASTPATH_XDP,	 /* in the driver, and what it leaves at one of the others */
 };
 const char *fastpath_hook_name(enum fastpath_hook hook);
 
+struct fastpath_attached {
+	uint32_t index; /* of the interface */
+	enum fastpath_hook hook;
+	bool refused;	  /* XDP was wished for, and cannot be had … */
+	char reason[160]; /* … because of this; else why the hook is the one it is */
+};
+
 /*
- * Attaches to an interface of the network namespace, and enters it in the map. Flows that came in by
- * one that is lost, whose index was `was` (0: there was none), go out by this one. -ENODEV: there is
- * none of that name, -EAFNOSUPPORT: it has no Ethernet addresses, -ENOSPC: LB4_INTERFACES_MAX are
- * there.
+ * Attaches to an interface of the network namespace, and enters it in the map: at tc, and at XDP
+ * too if that is wished for, or left open and likely to be better. Flows that came in by one that is
+ * lost, whose index was `was` (0: there was none), go out by this one. -ENODEV: there is none of that
+ * name, -EAFNOSUPPORT: it has no Ethernet addresses, -ENOSPC: LB4_INTERFACES_MAX are there.
  */
-int fastpath_attach(struct fastpath *f, const char *interface, uint32_t was,
-		    enum fastpath_hook *ret, uint32_t *ret_index);
+int fastpath_attach(struct fastpath *f, const char *interface, enum hook_wish wish, uint32_t was,
+		    struct fastpath_attached *ret);
 
 /* The interface is no longer there. */
 void fastpath_lose(struct fastpath *f, uint32_t index);
@@ -82,5 +92,6 @@ void fastpath_synchronize(void);
 /* The descriptor of the ring of captured packets. */
 int fastpath_captured(struct fastpath *f);
 
-/* The program's descriptor, for tests. */
+/* For tests: the program's descriptor, and the one at XDP, loaded if it is not yet. */
 int fastpath_program(struct fastpath *f);
+int fastpath_xdp(struct fastpath *f, struct xdp **ret);

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <errno.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <net/if_arp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "cleanup.h"
+#include "hook_rules.h"
 #include "interface.h"
 
 _Static_assert(INTERFACE_NAME_SIZE == IF_NAMESIZE, "names of interfaces");
@@ -49,6 +53,39 @@ int interface_find(const char *name, struct interface *ret)
 		return -ENODEV;
 	strcpy(q.ifr_name, name);
 	return describe(&q, ret);
+}
+
+int interface_find_driver(const char *name, struct interface_driver *ret)
+{
+	struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
+	struct ifreq q = {.ifr_data = (char *)&info};
+	int r;
+
+	_Static_assert(sizeof(info.driver) == sizeof(ret->name), "both have room for the same");
+	_Static_assert(sizeof(info.bus_info) == sizeof(ret->bus), "both have room for the same");
+	if (strlen(name) >= sizeof(q.ifr_name))
+		return -ENODEV;
+	strcpy(q.ifr_name, name);
+	r = ask(SIOCETHTOOL, &q);
+	if (r < 0)
+		return r;
+	memcpy(ret->name, info.driver, sizeof(ret->name));
+	memcpy(ret->bus, info.bus_info, sizeof(ret->bus));
+	ret->name[sizeof(ret->name) - 1] = ret->bus[sizeof(ret->bus) - 1] = '\0';
+	return 0;
+}
+
+bool interface_has_vlans(const char *name)
+{
+	FILE *file = fopen("/proc/self/net/vlan/config", "re");
+	char line[256];
+	bool found = false;
+
+	while (file && !found && fgets(line, sizeof(line), file))
+		found = hook_line_has_vlan(line, name);
+	if (file)
+		fclose(file);
+	return found;
 }
 
 int interface_at(uint32_t index, struct interface *ret)

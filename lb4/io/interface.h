@@ -2,6 +2,7 @@
 /* Network interfaces, as the kernel has them now. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct interface {
@@ -20,3 +21,13 @@ int interface_at(uint32_t index, struct interface *ret);
 
 /* Its name, in `buffer`; NULL: there is none. */
 const char *interface_name(uint32_t index, char buffer[INTERFACE_NAME_SIZE]);
+
+/* Who drives it, as ethtool(8) says: -EOPNOTSUPP where nobody does. */
+struct interface_driver {
+	char name[32];
+	char bus[32]; /* where its hardware is; "": it has none */
+};
+int interface_find_driver(const char *name, struct interface_driver *ret);
+
+/* Whether there are VLAN interfaces on top of it. */
+bool interface_has_vlans(const char *name);

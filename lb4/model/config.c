@@ -97,7 +97,9 @@ struct config *config_free(struct config *c)
 	free(c->services);
 	free(c->socket_path);
 	free(c->pins);
-	text_list_free(c->interfaces);
+	for (size_t i = 0; i < c->n_interfaces; i++)
+		free(c->interfaces[i].name);
+	free(c->interfaces);
 	free(c->text);
 	free(c);
 	return NULL;

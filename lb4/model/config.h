@@ -236,6 +236,18 @@ enum log_connections {
 	LOG_CONNECTIONS_ALL,
 };
 
+/* Where the program of the fast path sits at an interface. */
+enum hook_wish {
+	HOOK_AUTO, /* as its driver suggests */
+	HOOK_TC,
+	HOOK_XDP,
+};
+
+struct interface_config {
+	char *name;
+	enum hook_wish hook;
+};
+
 /* Of max_pipes: follows from the limit of descriptors. */
 #define MAX_PIPES_AUTO UINT32_MAX
 
@@ -245,7 +257,6 @@ struct config {
 	uint64_t seed;		  /* default 0x1b4: equal files give equal tables everywhere */
 	uint32_t max_connections; /* 0: as many as RLIMIT_NOFILE carries */
 	uint32_t max_pipes;	  /* of all workers together; default MAX_PIPES_AUTO */
-	char **interfaces;	  /* where nat rewrites packets, a text list; NULL: nowhere */
 	uint32_t max_flows;	  /* of nat at a time; default 262144 */
 	uint16_t nat_port_low;	  /* what nat sends to backends from; default 10000 … */
 	uint16_t nat_port_high;	  /* … to 29999 */
@@ -257,7 +268,9 @@ struct config {
 	uint32_t log_sample;		      /* 1 in N of those; default 1 */
 	struct service_config *services;      /* in the order of the file */
 	size_t n_services;
-	char *text; /* what all of it was read from */
+	struct interface_config *interfaces; /* where nat rewrites packets */
+	size_t n_interfaces;		     /* 0: nowhere */
+	char *text;			     /* what all of it was read from */
 	size_t text_size;
 };
 

@@ -74,23 +74,6 @@ static bool read_text(const struct setting *s, const struct yaml_node *n, char *
 	return *ret;
 }
 
-/* The last of `list` is what `n` says. */
-static bool is_new(const struct setting *s, const struct yaml_node *n, char *const *list,
-		   size_t last, struct faults *faults)
-{
-	char quoted[QUOTED_MAX];
-
-	for (size_t i = 0; i < last; i++) {
-		if (strcmp(list[i], list[last]))
-			continue;
-		faults_add(faults, n->line, n->column, "%s: %s stands here twice", s->key,
-			   faults_quote(n->text, n->length, quoted));
-		faults_hint(faults, "remove one of them");
-		return false;
-	}
-	return true;
-}
-
 bool value_read_texts(const struct setting *s, const struct yaml_node *n, void *target,
 		      struct faults *faults)
 {
@@ -112,8 +95,6 @@ bool value_read_texts(const struct setting *s, const struct yaml_node *n, void *
 			good = false;
 			continue;
 		}
-		if (s->distinct)
-			good &= is_new(s, entry, list, i, faults);
 		i++;
 	}
 	text_list_free(*into);

@@ -27,8 +27,12 @@ bool count_fits(struct reader *r, const struct setting *s, const struct yaml_nod
 		return true;
 	faults_add(r->faults, n->line, n->column, "%s: %zu are too many, at most %u are supported",
 		   s->key, count, (unsigned)s->max);
-	faults_hint(r->faults, s->type == SETTING_SERVICES ? "run another lb4 for the others"
-							   : "divide them among several services");
+	if (s->type == SETTING_HOOKS)
+		faults_hint(r->faults, "%s: %s", s->key, s->description);
+	else
+		faults_hint(r->faults, s->type == SETTING_SERVICES
+					       ? "run another lb4 for the others"
+					       : "divide them among several services");
 	return false;
 }
 
@@ -197,6 +201,8 @@ static bool read_setting(struct reader *r, const struct setting *s, const struct
 		return read_backends(r, s, value, target);
 	case SETTING_ROUTES:
 		return read_tls_routes(r, s, value, target);
+	case SETTING_HOOKS:
+		return read_interfaces(r, s, value, target);
 	case SETTING_SERVICES:
 		return read_services(r, s, value, target);
 	case SETTING_TEXTS:

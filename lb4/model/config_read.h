@@ -63,6 +63,10 @@ bool rule_nat(struct reader *r, const struct reading *reading);
 bool rule_interfaces(struct reader *r, const struct reading *reading);
 bool rule_nat_ports(struct reader *r, const struct reading *reading);
 
+/* config_interfaces.c: a name, a mapping, or a sequence of these. */
+bool read_interfaces(struct reader *r, const struct setting *s, const struct yaml_node *n,
+		     struct config *config);
+
 /* What is known of a key of the section. */
 const struct given *find_given(const struct reading *reading, const char *key);
 

@@ -90,6 +90,10 @@ static void append_range(char *buffer, const struct setting *s)
 	case SETTING_ROUTES:
 		append(buffer, "a sequence of routes");
 		break;
+	case SETTING_HOOKS:
+		append(buffer, "an interface's name or a sequence of up to %" PRIu64 " of them",
+		       s->max);
+		break;
 	case SETTING_WORD:
 		break;
 	}

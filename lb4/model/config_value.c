@@ -96,6 +96,7 @@ static bool (*const readers[])(const struct setting *s, const struct yaml_node *
 	[SETTING_SERVICES] = read_nothing,
 	[SETTING_BACKENDS] = read_nothing,
 	[SETTING_ROUTES] = read_nothing,
+	[SETTING_HOOKS] = read_nothing,
 };
 
 /* Ways to say no and yes; a setting that knows one of a group is told about by the others. */

@@ -59,8 +59,6 @@ static const char *refuse_file_path(const char *text)
 /* As dev_valid_name() of the kernel, whose isspace() is that of Latin-1. */
 static const char *refuse_interface(const char *text)
 {
-	if (!*text || strlen(text) >= IFNAMSIZ)
-		return "expected the name of a network interface, 1 to 15 bytes";
 	if (!strcmp(text, ".") || !strcmp(text, ".."))
 		return "no network interface has that name";
 	if (strpbrk(text, "/: \t\n\v\f\r\xa0"))
@@ -132,6 +130,13 @@ const struct word schema_forward_words[] = {
 	{"nat", FORWARD_NAT},
 	{"dsr-l2", FORWARD_DSR_L2},
 	{"dsr-ipip", FORWARD_DSR_IPIP},
+	{},
+};
+
+const struct word schema_hook_words[] = {
+	{"auto", HOOK_AUTO},
+	{"tc", HOOK_TC},
+	{"xdp", HOOK_XDP},
 	{},
 };
 
@@ -417,6 +422,18 @@ const struct section schema_tls_route = {
 	},
 };
 
+const struct section schema_interface = {
+	"an interface",
+	(const struct setting[]){
+		{"name", SETTING_TEXT, "its name, such as eth0",
+		 .required = "an interface needs its name", INTO(interface_config, name),
+		 RANGE(1, IFNAMSIZ - 1), .refuse = refuse_interface},
+		{"hook", SETTING_WORD, "where the program sits at it", "auto",
+		 INTO(interface_config, hook), .words = schema_hook_words},
+		{},
+	},
+};
+
 const struct section schema_service = {
 	"a service",
 	(const struct setting[]){
@@ -529,10 +546,9 @@ const struct section schema_file = {
 		{"max_pipes", SETTING_NUMBER, "pipes that bytes are spliced through at a time",
 		 "auto", INTO(config, max_pipes), RANGE(1, 65536), .zero = true, .at_start = true,
 		 WORDS({"auto", MAX_PIPES_AUTO})},
-		{"interfaces", SETTING_TEXTS,
+		{"interfaces", SETTING_HOOKS,
 		 "network interfaces at which nat rewrites packets, such as eth0",
-		 INTO(config, interfaces), RANGE(1, INTERFACES_MAX), .refuse = refuse_interface,
-		 .distinct = true, .at_start = true},
+		 RANGE(1, INTERFACES_MAX), .section = &schema_interface, .at_start = true},
 		{"fastpath", SETTING_SECTION, "what nat may use", .section = &schema_fastpath},
 		{"stop_timeout", SETTING_DURATION, "time that SIGTERM gives connections to finish",
 		 "30s", INTO(config, stop_timeout), RANGE(1 * MSEC, DAY), .zero = true},
@@ -545,12 +561,25 @@ const struct section schema_file = {
 };
 
 const struct section *const schema_sections[] = {
-	&schema_file,	   &schema_admin,    &schema_log,
-	&schema_service,   &schema_hash,     &schema_source,
-	&schema_check,	   &schema_passive,  &schema_keepalive,
-	&schema_proxy_in,  &schema_backend,  &schema_hello,
-	&schema_tls_route, &schema_limits,   &schema_limits_source,
-	&schema_queue,	   &schema_fastpath, NULL,
+	&schema_file,
+	&schema_admin,
+	&schema_log,
+	&schema_service,
+	&schema_hash,
+	&schema_source,
+	&schema_check,
+	&schema_passive,
+	&schema_keepalive,
+	&schema_proxy_in,
+	&schema_backend,
+	&schema_hello,
+	&schema_tls_route,
+	&schema_limits,
+	&schema_limits_source,
+	&schema_queue,
+	&schema_fastpath,
+	&schema_interface,
+	NULL,
 };
 
 const struct setting *section_find(const struct section *s, const char *key)

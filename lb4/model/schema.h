@@ -33,6 +33,7 @@ enum setting_type {
 	SETTING_SERVICES, /* a mapping of names to `section` */
 	SETTING_BACKENDS, /* a mapping of names to `section` or to addresses */
 	SETTING_ROUTES,	  /* a sequence of mappings with the keys of `section` */
+	SETTING_HOOKS,	  /* a name, a mapping with the keys of `section`, or a sequence of them */
 };
 
 /* A word that may stand for a value, and the value. */
@@ -58,7 +59,6 @@ struct setting {
 	uint64_t min, max;   /* of a number, a duration, a length in bytes, a count of entries */
 	bool at_start;	     /* a reload leaves it to the next start */
 	bool zero;	     /* 0 may stand below `min` and switches something off */
-	bool distinct;	     /* of several texts none stands there twice */
 	nsec_t step;	     /* a duration is a multiple of this; 0: any */
 	const char *at_most; /* may not be above this setting of the same section */
 	const uint32_t *numbers;  /* the only numbers allowed, ending with 0; NULL: min to max */
@@ -82,7 +82,7 @@ struct section {
 extern const struct section schema_file, schema_admin, schema_log, schema_service, schema_backend,
 	schema_hash, schema_source, schema_check, schema_passive, schema_keepalive, schema_proxy_in,
 	schema_hello, schema_tls_route, schema_limits, schema_limits_source, schema_queue,
-	schema_fastpath;
+	schema_fastpath, schema_interface;
 
 /* All of them, ending with NULL. */
 extern const struct section *const schema_sections[];
@@ -98,4 +98,4 @@ const char *words_find(const struct word *words, uint64_t value);
 
 extern const struct word schema_balance_words[], schema_hash_words[], schema_on_down_words[],
 	schema_fail_words[], schema_proxy_words[], schema_hello_error_words[],
-	schema_forward_words[];
+	schema_forward_words[], schema_hook_words[];

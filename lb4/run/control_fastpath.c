@@ -24,6 +24,7 @@ static json_t *show_interface(const struct forwarding_interface *i)
 
 	control_put(&o, "name", control_text(i->name));
 	control_put(&o, "hook", control_text(i->hook));
+	control_put(&o, "reason", control_text(i->reason));
 	control_put(&o, "error", control_text(i->why_not));
 	return o;
 }

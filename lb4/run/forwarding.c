@@ -54,9 +54,11 @@ struct forwarding {
 	bool accepts; /* what the operator wants */
 	struct attached {
 		char *name;
+		enum hook_wish wish;
 		uint32_t index;
 		const char *hook; /* NULL: not attached … */
 		int error;	  /* … because of this */
+		char reason[sizeof(((struct fastpath_attached *)0)->reason)]; /* of the hook */
 	} interfaces[LB4_INTERFACES_MAX];
 	size_t n_interfaces;
 	int error; /* why there are no programs */
@@ -115,11 +117,24 @@ static struct fastpath_sizes sizes_of(const struct config *config)
 	return s;
 }
 
+static void tell_attached(const char *name, const struct fastpath_attached *attached)
+{
+	const char *hook = fastpath_hook_name(attached->hook);
+
+	if (attached->refused)
+		log_error("interface %s: the fast path cannot be attached by xdp, as the file "
+			  "wants: %s; it is, by %s",
+			  name, attached->reason, hook);
+	else
+		log_info("interface %s: the fast path is attached, by %s (%s)", name, hook,
+			 attached->reason);
+}
+
 /* Tells of a failure only when it is another than before. */
 static void attach(struct forwarding *f, struct attached *a)
 {
-	enum fastpath_hook hook;
-	int r = fastpath_attach(f->fastpath, a->name, a->index, &hook, &a->index);
+	struct fastpath_attached attached;
+	int r = fastpath_attach(f->fastpath, a->name, a->wish, a->index, &attached);
 
 	if (r < 0 && r != a->error)
 		log_error("interface %s: the fast path cannot be attached: %s; what comes in there "
@@ -128,18 +143,21 @@ static void attach(struct forwarding *f, struct attached *a)
 	a->error = r;
 	if (r < 0)
 		return;
-	a->hook = fastpath_hook_name(hook);
-	log_info("interface %s: the fast path is attached, by %s", a->name, a->hook);
+	a->index = attached.index;
+	a->hook = fastpath_hook_name(attached.hook);
+	memcpy(a->reason, attached.reason, sizeof(a->reason));
+	tell_attached(a->name, &attached);
 }
 
 static void attach_all(struct forwarding *f, const struct config *config)
 {
-	for (size_t i = 0; config->interfaces[i] && i < LB4_INTERFACES_MAX; i++) {
+	for (size_t i = 0; i < config->n_interfaces; i++) {
 		struct attached *a = &f->interfaces[f->n_interfaces];
 
-		a->name = strdup(config->interfaces[i]);
+		a->name = strdup(config->interfaces[i].name);
 		if (!a->name)
 			return;
+		a->wish = config->interfaces[i].hook;
 		f->n_interfaces++;
 		attach(f, a);
 	}
@@ -326,7 +344,7 @@ void forwarding_start(struct daemon *d, const struct config *config)
 {
 	struct forwarding *f;
 
-	if (!config->interfaces) {
+	if (config->n_interfaces == 0) {
 		forget(config, d->config_path);
 		return;
 	}
@@ -753,6 +771,7 @@ bool forwarding_status(const struct daemon *d, struct forwarding_status *ret)
 			.name = f->interfaces[i].name,
 			.hook = f->interfaces[i].hook,
 			.why_not = f->interfaces[i].hook ? NULL : why(f->interfaces[i].error),
+			.reason = f->interfaces[i].hook ? f->interfaces[i].reason : NULL,
 		};
 	if (!f->fastpath)
 		return true;

@@ -65,8 +65,9 @@ struct forwarding_status {
 	uint64_t verdicts[LB4_VERDICT_COUNT];
 	struct forwarding_interface {
 		const char *name;
-		const char *hook;    /* "tcx"; NULL: not attached … */
+		const char *hook;    /* "tcx", "xdp"; NULL: not attached … */
 		const char *why_not; /* … because of this */
+		const char *reason;  /* why it is that hook; NULL: not attached */
 	} interfaces[LB4_INTERFACES_MAX];
 	size_t n_interfaces;
 	size_t n_ways, n_resolved, n_lost;	     /* to addresses of backends */

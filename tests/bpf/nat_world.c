@@ -10,8 +10,13 @@
 #include "lb4_place.h"
 #include "nat_world.h"
 #include "vip_table.h"
+#include "xdp.h"
 
 #include "../unit/test.h"
+
+#define LOOPBACK 1 /* what test runs come in by */
+
+static bool with_xdp;
 
 void nat_world_ip(uint8_t ret[16], const char *text)
 {
@@ -32,7 +37,7 @@ void nat_world_give(struct nat_world *w, uint16_t backend)
 
 static void fill_backends(struct nat_world *w)
 {
-	for (uint16_t i = 0; i < 2 * N_BACKENDS; i++) {
+	for (uint8_t i = 0; i < 2 * N_BACKENDS; i++) {
 		struct lb4_backend *b = &w->maps->backends[i];
 		char text[64];
 
@@ -42,7 +47,10 @@ static void fill_backends(struct nat_world *w)
 		nat_world_ip(b->source, i < N_BACKENDS ? OURS4 : OURS6);
 		b->port = htons(BACKEND_PORT);
 		b->reachable = i % N_BACKENDS < N_BACKENDS - 1;
-		b->interface = 1;
+		b->interface = LOOPBACK;
+		b->resolved = 1;
+		memcpy(b->next_mac, (const uint8_t[]){2, 0, 0, 0, 1, i}, 6);
+		memcpy(b->own_mac, (const uint8_t[]){2, 0, 0, 0, 2, i}, 6);
 		b->mss_max = i < N_BACKENDS ? 1460 : 1440;
 	}
 }
@@ -69,21 +77,68 @@ static void fill_vips(struct nat_world *w)
 			 0);
 }
 
-int nat_world_setup(void **state)
+void nat_world_choose(int argc, char **argv)
+{
+	with_xdp = argc > 1 && !strcmp(argv[1], "xdp");
+}
+
+int nat_world_load(void **state)
 {
 	const struct fastpath_sizes sizes = {.flows = 1024, .backends = 64, .ring_chunks = 17};
 	struct nat_world *w = calloc(1, sizeof(*w));
 	bool adopted;
 	int r = fastpath_open(&sizes, NULL, &w->fastpath, &adopted);
 
+	if (r == 0 && with_xdp)
+		r = fastpath_xdp(w->fastpath, &w->xdp);
+	if (r == 0 && with_xdp)
+		r = xdp_let_out(w->xdp, LOOPBACK);
 	if (r < 0) {
 		fprintf(stderr, "the fast path cannot be loaded: %s\n", strerror(-r));
+		fastpath_close(w->fastpath);
 		free(w);
 		return -1;
 	}
 	w->maps = fastpath_maps(w->fastpath);
+	*state = w;
+	return 0;
+}
+
+int nat_world_unload(void **state)
+{
+	struct nat_world *w = *state;
+
+	if (w)
+		fastpath_close(w->fastpath);
+	free(w);
+	return 0;
+}
+
+static void wipe(const struct fastpath_maps *m)
+{
+	memset(m->vips, 0, LB4_VIPS_MAX * sizeof(m->vips[0]));
+	memset(m->services, 0, LB4_SERVICES_MAX * sizeof(m->services[0]));
+	memset(m->backends, 0, m->n_backends * sizeof(m->backends[0]));
+	memset(m->interfaces, 0, LB4_INTERFACES_MAX * sizeof(m->interfaces[0]));
+	memset(m->motion, 0, m->n_ring_chunks * sizeof(m->motion[0]));
+	memset(m->spliced, 0, sizeof(*m->spliced));
+	memset(m->flows, 0, m->n_flows * sizeof(m->flows[0]));
+	memset(m->lines, 0, m->n_lines * sizeof(m->lines[0]));
+	memset(m->backend_counters, 0,
+	       (size_t)m->n_backends * m->n_cpus * sizeof(m->backend_counters[0]));
+	memset(m->verdict_counters, 0, m->n_cpus * sizeof(m->verdict_counters[0]));
+}
+
+int nat_world_setup(void **state)
+{
+	struct nat_world *w = *state;
+
+	wipe(w->maps);
+	w->gso_size = 0;
+	w->is_ipv6 = w->leaves = w->left = false;
 	/* Not the first of the map: where the others stand matters too. */
-	w->maps->interfaces[3] = (struct lb4_interface){.index = 1, .mac = {2, 0, 0, 0, 0, 9}};
+	w->maps->interfaces[3] =
+		(struct lb4_interface){.index = LOOPBACK, .mac = {2, 0, 0, 0, 0, 9}};
 	w->maps->interfaces[3].mss_max = 1460;
 	w->maps->services[0] = (struct lb4_service){.ring_size = RING_SIZE, .accepts = 1};
 	lb4_hash_key_init(&w->maps->control->choice, 0x1b4);
@@ -95,42 +150,62 @@ int nat_world_setup(void **state)
 	w->maps->control->answer_low = 1024;
 	w->maps->control->answer_count = 64511;
 	w->maps->control->accepts = 1;
+	w->maps->control->has_dsr = 0;
 	fill_backends(w);
 	fill_vips(w);
 	nat_world_give(w, 0);
-	*state = w;
 	return 0;
 }
 
-int nat_world_teardown(void **state)
+static int run(struct nat_world *w, int program, const struct frame *f, void *context,
+	       uint32_t size)
 {
-	struct nat_world *w = *state;
-
-	fastpath_close(w->fastpath);
-	free(w);
-	return 0;
-}
-
-enum outcome nat_world_put(struct nat_world *w, const struct frame *f)
-{
-	struct __sk_buff context = {.gso_size = w->gso_size};
 	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = f->data,
 		    .data_size_in = (uint32_t)f->size, .data_out = w->out.data,
-		    .data_size_out = sizeof(w->out.data), .ctx_in = &context,
-		    .ctx_size_in = sizeof(context), .repeat = 1);
-	int r = bpf_prog_test_run_opts(fastpath_program(w->fastpath), &options);
+		    .data_size_out = sizeof(w->out.data), .ctx_in = context, .ctx_size_in = size,
+		    .repeat = 1);
 
-	assert_int_equal(r, 0);
+	assert_int_equal(bpf_prog_test_run_opts(program, &options), 0);
 	w->out.size = options.data_size_out;
-	switch ((int)options.retval) {
+	return (int)options.retval;
+}
+
+static enum outcome put_at_tc(struct nat_world *w, const struct frame *f)
+{
+	struct __sk_buff context = {.gso_size = w->gso_size};
+	int action = run(w, fastpath_program(w->fastpath), f, &context, sizeof(context));
+
+	switch (action) {
 	case TC_ACT_REDIRECT:
 		return REDIRECTED;
 	case TC_ACT_SHOT:
 		return DROPPED;
 	default:
-		assert_int_equal((int)options.retval, TC_ACT_UNSPEC);
+		assert_int_equal(action, TC_ACT_UNSPEC);
 		return PASSED;
 	}
+}
+
+enum outcome nat_world_put(struct nat_world *w, const struct frame *f)
+{
+	enum outcome outcome;
+	int action;
+
+	/* Bundles are made of what XDP has left. */
+	if (!w->xdp || w->gso_size)
+		return put_at_tc(w, f);
+	action = run(w, xdp_program(w->xdp), f, NULL, 0);
+	w->left = action == XDP_PASS;
+	if (action == XDP_REDIRECT)
+		return REDIRECTED;
+	if (action == XDP_DROP)
+		return DROPPED;
+	assert_int_equal(action, XDP_PASS);
+	assert_int_equal(w->out.size, f->size);
+	assert_memory_equal(w->out.data, f->data, f->size);
+	outcome = put_at_tc(w, f);
+	assert_true(w->leaves || outcome == PASSED);
+	return outcome;
 }
 
 void nat_world_use(struct nat_world *w, bool ipv6)

@@ -22,9 +22,15 @@
 #define BACKEND_PORT 8080
 #define CLIENT_PORT  40000
 
+struct xdp;
+
+/* Loaded once; each case finds its maps as if they were new. */
 struct nat_world {
 	struct fastpath *fastpath;
+	struct xdp *xdp; /* NULL: the program at tc is alone */
 	const struct fastpath_maps *maps;
+	bool leaves;	   /* XDP may leave packets at tc that are sent on or dropped there */
+	bool left;	   /* the last one was */
 	uint32_t gso_size; /* of the next packets */
 	bool is_ipv6;	   /* which family the helpers below are of */
 	struct frame out;  /* of the last one */
@@ -36,8 +42,15 @@ enum outcome {
 	REDIRECTED,
 };
 
+/* Runs the cases with the hook that the command line names: tc or xdp. */
+#define nat_world_run(tests, argc, argv)                                                           \
+	(nat_world_choose(argc, argv),                                                             \
+	 cmocka_run_group_tests(tests, nat_world_load, nat_world_unload))
+void nat_world_choose(int argc, char **argv);
+int nat_world_load(void **state);
+int nat_world_unload(void **state);
+
 int nat_world_setup(void **state);
-int nat_world_teardown(void **state);
 
 /* The helpers are of that family, and the ring leads to its first backend. */
 void nat_world_use(struct nat_world *w, bool ipv6);
@@ -48,7 +61,10 @@ void nat_world_give(struct nat_world *w, uint16_t backend);
 /* Of the client CLIENT4 at CLIENT_PORT, to VIP4. */
 struct segment nat_world_segment(uint8_t flags, uint32_t sequence, uint32_t acknowledged);
 
-/* Puts a packet through; what comes out is in w->out. */
+/*
+ * Puts a packet through; what comes out is in w->out. What XDP leaves goes on to tc, and has to be
+ * left there too, unless w->leaves.
+ */
 enum outcome nat_world_put(struct nat_world *w, const struct frame *f);
 
 /* The same of a segment, whose outcome must be that. */

@@ -24,10 +24,11 @@ static int setup(void **state)
 {
 	struct world *w = calloc(1, sizeof(*w));
 
-	if (nat_world_setup((void **)&w->nat) < 0) {
+	if (nat_world_load((void **)&w->nat) < 0) {
 		free(w);
 		return -1;
 	}
+	nat_world_setup((void **)&w->nat);
 	assert_int_equal(capture_ring_open(fastpath_captured(w->nat->fastpath), &w->ring), 0);
 	*state = w;
 	return 0;
@@ -38,7 +39,7 @@ static int teardown(void **state)
 	struct world *w = *state;
 
 	capture_ring_close(w->ring);
-	nat_world_teardown((void **)&w->nat);
+	nat_world_unload((void **)&w->nat);
 	free(w);
 	return 0;
 }

@@ -48,10 +48,11 @@ static int setup(void **state)
 	struct world *w = calloc(1, sizeof(*w));
 	const char *why;
 
-	if (nat_world_setup((void **)&w->nat) < 0) {
+	if (nat_world_load((void **)&w->nat) < 0) {
 		free(w);
 		return -1;
 	}
+	nat_world_setup((void **)&w->nat);
 	for (size_t i = 0; i < ARRAY_SIZE(listen); i++)
 		assert_int_equal(address_parse(listen[i], false, &w->listeners[i].address, &why),
 				 0);
@@ -75,7 +76,7 @@ static int teardown(void **state)
 	placement_free(w->placement);
 	for (size_t i = 0; i < 2; i++)
 		service_unref(w->services[i].service);
-	nat_world_teardown((void **)&w->nat);
+	nat_world_unload((void **)&w->nat);
 	free(w);
 	return 0;
 }

@@ -480,9 +480,9 @@ static void agreement(void **state)
 		assert_true(i % N_BACKENDS == 3 ? met[i] == 0 : met[i] > 200);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, nat_world_setup, nat_world_teardown)
+#define CASE(name) cmocka_unit_test_setup(name, nat_world_setup)
 	const struct CMUnitTest tests[] = {
 		CASE(a_connection),   CASE(many_flows), CASE(the_server_closes_first),
 		CASE(syn_again),      CASE(resets),	CASE(blind),
@@ -491,5 +491,5 @@ int main(void)
 		CASE(reserved_ports), CASE(counters),	CASE(agreement),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return nat_world_run(tests, argc, argv);
 }

@@ -39,7 +39,8 @@ ip -n "$(ns lb)" route add 10.9.0.0/24 via 10.4.9.2
 ip -n "$(ns lb)" -6 route add fd09::/64 via fd04:9::2
 spawn_in b1 iperf3 -s >"$DIR/iperf3-server.txt" 2>&1 &
 PIDS+=($!)
-config "interfaces: [nowhere, to-b1, to-b2, to-b3, to-client, to-router]"
+[[ $HOOK != xdp ]] || link_for_xdp router to-far
+config "interfaces: $(at_hook nowhere to-b1 to-b2 to-b3 to-client to-router)"
 service hammer "$VIP" hammer "b1 b2 b3"
 service hammer6 "[$VIP6]" hammer "b1@6 b2@6 b3@6"
 service echo "$VIP" echo "b1 b2 b3" "$CHECK"
@@ -55,6 +56,10 @@ start_lb4
 wait_all_up
 check_equal "the fast path is" "$(fast .state)" on
 check_equal "attached" "$(fast '[.interfaces[] | select(.hook) | .name] | join(" ")')" "to-b1 to-b2 to-b3 to-client to-router"
+hook=$HOOK
+[[ $HOOK != auto ]] || hook=tcx
+check_equal "all of them at" "$(fast '[.interfaces[].hook | values] | unique | join(" ")')" "$hook"
+check_matches "lbctl says why" "$(lbctl fastpath)" "to-b1: $hook \(driver veth: "
 check_matches "lbctl names an interface that there is not" "$(lbctl status)" 'nowhere: there is no such interface'
 
 # Every byte, by the backend that explain names.
@@ -64,6 +69,10 @@ lab hammer --to "$VIP:${PORT[hammer]}" --to "[$VIP6]:${PORT[hammer]}" --count "$
 check_equal "violations in $COUNT transfers" "$(json "$DIR/hammer.json" .violations)" 0
 check_equal "connections that workers saw" "$(($(workers_saw hammer) + $(workers_saw hammer6)))" 0
 check_number "packets rewritten" "$(fast .packets.forwarded)" '>' $((COUNT * 10))
+if [[ $HOOK == xdp ]]; then
+	check_number "of these, in the driver, on the way in" "$(redirected to-client)" '>' $((COUNT * 4))
+	check_number "and on the way back" "$(($(redirected to-b1) + $(redirected to-b2) + $(redirected to-b3)))" '>' $((COUNT * 4))
+fi
 check_equal "packets dropped" "$(fast '[.packets | to_entries[] | select(.key == ("malformed", "bad-source", "ttl", "too-big")) | .value] | add')" 0
 # meets SERVICE FROM PORT TO: the client there is connected to the backend that explain names.
 meets() {

@@ -7,6 +7,7 @@
 #   LB4_BUILD  where lb4, lbctl and lb4-lab were built    LB4_LOGS  where logs go
 #   LB4_SCALE  how long and how much: quick, normal (the default), full
 #   FORWARD    the data path under test                   RELAY     how bytes are moved; see lib/lb4.sh
+#   HOOK       auto or xdp: where nat rewrites packets
 # shellcheck shell=bash
 
 set -euo pipefail

@@ -51,11 +51,8 @@ static void check_text(const struct setting *s, const char *text)
 static void check_texts(const struct setting *s, char *const *list)
 {
 	assert(text_list_length(list) <= s->max);
-	for (size_t i = 0; list && list[i]; i++) {
+	for (size_t i = 0; list && list[i]; i++)
 		assert(!s->refuse || !s->refuse(list[i]));
-		for (size_t j = 0; s->distinct && j < i; j++)
-			assert(strcmp(list[i], list[j]));
-	}
 }
 
 static void check_section(const struct section *section, const void *target);
@@ -171,7 +168,7 @@ static void check_nat(const struct config *c, const struct service_config *s)
 	const struct service_settings *t = &s->settings;
 	const struct limits_config *l = &t->limits;
 
-	assert(c->interfaces && s->n_tls_routes == 0 && t->balance == BALANCE_MAGLEV);
+	assert(c->n_interfaces > 0 && s->n_tls_routes == 0 && t->balance == BALANCE_MAGLEV);
 	assert(!t->allow && !t->deny && !t->queue_length);
 	assert(!l->connections && !l->rate && !l->source_connections && !l->source_rate);
 	assert(!t->proxy_from && t->proxy_out == PROXY_NONE);
@@ -209,9 +206,21 @@ static void check_service(const struct config *c, const struct service_config *s
 	}
 }
 
+static void check_interfaces(const struct config *c)
+{
+	assert(c->n_interfaces <= INTERFACES_MAX);
+	for (size_t i = 0; i < c->n_interfaces; i++) {
+		assert(c->interfaces[i].name);
+		check_section(&schema_interface, &c->interfaces[i]);
+		for (size_t j = 0; j < i; j++)
+			assert(strcmp(c->interfaces[i].name, c->interfaces[j].name));
+	}
+}
+
 static void check_config(const struct config *c)
 {
 	check_section(&schema_file, c);
+	check_interfaces(c);
 	assert(c->nat_port_high - c->nat_port_low + 1 >= NAT_PORTS_MIN);
 	assert(c->n_services > 0 && c->n_services <= SERVICES_MAX);
 	for (size_t i = 0; i < c->n_services; i++) {

@@ -103,7 +103,7 @@ static void defaults_are_those_of_the_header(void **state)
 	assert_int_equal(c->workers, 0);
 	assert_int_equal(c->seed, 0x1b4);
 	assert_int_equal(c->max_connections, 0);
-	assert_null(c->interfaces);
+	assert_int_equal(c->n_interfaces, 0);
 	assert_int_equal(c->max_flows, 262144);
 	assert_int_equal(c->nat_port_low, 10000);
 	assert_int_equal(c->nat_port_high, 29999);
@@ -139,7 +139,7 @@ static void every_setting_arrives(void **state)
 		      "workers: 4\n"
 		      "seed: 0xFFFFFFFFFFFFFFFF\n"
 		      "max_connections: 10000\n"
-		      "interfaces: [eth0, br-lan.7]\n"
+		      "interfaces: [eth0, {name: br-lan.7, hook: tc}, {hook: xdp, name: eth1}]\n"
 		      "fastpath: {max_flows: 8388608, nat_ports: 1024-65535}\n"
 		      "stop_timeout: 0\n"
 		      "log: {level: debug, connections: failed, sample: 10}\n"
@@ -179,9 +179,13 @@ static void every_setting_arrives(void **state)
 	assert_int_equal(c->workers, 4);
 	assert_true(c->seed == UINT64_MAX);
 	assert_int_equal(c->max_connections, 10000);
-	assert_int_equal(text_list_length(c->interfaces), 2);
-	assert_string_equal(c->interfaces[0], "eth0");
-	assert_string_equal(c->interfaces[1], "br-lan.7");
+	assert_int_equal(c->n_interfaces, 3);
+	assert_string_equal(c->interfaces[0].name, "eth0");
+	assert_int_equal(c->interfaces[0].hook, HOOK_AUTO);
+	assert_string_equal(c->interfaces[1].name, "br-lan.7");
+	assert_int_equal(c->interfaces[1].hook, HOOK_TC);
+	assert_string_equal(c->interfaces[2].name, "eth1");
+	assert_int_equal(c->interfaces[2].hook, HOOK_XDP);
 	assert_int_equal(c->max_flows, 8388608);
 	assert_int_equal(c->nat_port_low, 1024);
 	assert_int_equal(c->nat_port_high, 65535);
@@ -347,6 +351,8 @@ static void forms(void **state)
 		"max_connections: 0x100",
 		"seed: 0",
 		"interfaces: eth0",
+		"interfaces: {name: eth0}",
+		"interfaces: [{name: eth0, hook: auto}, eth1]",
 		"interfaces: [\"@\", v\xc3\xa9th, fifteen-letters]",
 		"fastpath: {}",
 		"fastpath: {max_flows: 1024, nat_ports: 64536-65535}",

@@ -200,9 +200,10 @@ static void switches_the_fast_path(void **state)
 
 	assert_non_null(strstr(text(none, "error"), "names no interfaces"));
 	status.verdicts[LB4_VERDICT_PASS_FULL] = 3;
-	status.interfaces[0] = (struct forwarding_interface){"eth0", "tcx", NULL};
+	status.interfaces[0] = (struct forwarding_interface){
+		"eth0", "xdp", NULL, "driver mlx5_core: it takes the program"};
 	status.interfaces[1] =
-		(struct forwarding_interface){"eth1", NULL, "there is no such interface"};
+		(struct forwarding_interface){"eth1", NULL, "there is no such interface", NULL};
 	status.n_interfaces = 2;
 	f->fake.fastpath = &status;
 	off = request(f, "POST", "/v1/fastpath", "{\"on\":false}", 200);
@@ -219,6 +220,10 @@ static void switches_the_fast_path(void **state)
 	assert_int_equal(number(fastpath, "flows"), 7);
 	assert_false(truth(fastpath, "captures"));
 	assert_int_equal(number(json_object_get(fastpath, "packets"), "full"), 3);
+	assert_string_equal(
+		text(json_array_get(json_object_get(fastpath, "interfaces"), 0), "reason"),
+		"driver mlx5_core: it takes the program");
+	assert_null_at(json_array_get(json_object_get(fastpath, "interfaces"), 1), "reason");
 	assert_string_equal(
 		text(json_array_get(json_object_get(fastpath, "interfaces"), 1), "error"),
 		"there is no such interface");

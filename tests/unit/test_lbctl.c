@@ -114,7 +114,8 @@ static void shows_the_fast_path(void **state)
 		.flows = 12,
 		.max_flows = 262144,
 		.verdicts = {[LB4_VERDICT_FORWARDED] = 5, [LB4_VERDICT_DROP_TTL] = 1},
-		.interfaces = {{"eth0", "tcx", NULL}, {"eth9", NULL, "there is no such interface"}},
+		.interfaces = {{"eth0", "tcx", NULL, "the file says so"},
+			       {"eth9", NULL, "there is no such interface", NULL}},
 		.n_interfaces = 2,
 	};
 
@@ -127,7 +128,7 @@ static void shows_the_fast_path(void **state)
 	f->fake.fastpath = &status;
 	assert_run(f, "fastpath", 0);
 	assert_string_equal(f->out, "fast path    on, 12 of 262144 flows\n"
-				    "interfaces   eth0: tcx\n"
+				    "interfaces   eth0: tcx (the file says so)\n"
 				    "             eth9: there is no such interface\n"
 				    "packets      forwarded: 5\n"
 				    "             ttl: 1\n");
@@ -149,7 +150,8 @@ static void shows_the_fast_path(void **state)
 	assert_part(f->out, "\ncapture      packets are being captured\n");
 	status.captures = false;
 	assert_run(f, "status", 0);
-	assert_part(f->out, "\nfast path    off, 12 of 262144 flows\ninterfaces   eth0: tcx\n");
+	assert_part(f->out, "\nfast path    off, 12 of 262144 flows\ninterfaces   eth0: tcx (the "
+			    "file says so)\n");
 	assert_run(f, "fastpath maybe", 2);
 	assert_part(f->err, "on or off, not \"maybe\"");
 	status = (struct forwarding_status){.why_not = "the kernel cannot load the programs"};

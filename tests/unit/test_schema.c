@@ -37,6 +37,7 @@ static const struct {
 	{&schema_hello, ".Ss hello\n"},
 	{&schema_tls_route, ".Ss tls_routes\n"},
 	{&schema_fastpath, ".Ss fastpath\n"},
+	{&schema_interface, ".Ss interfaces\n"},
 };
 
 static void table_agrees_with_itself(void **state)
@@ -270,7 +271,7 @@ static void example_is_complete(void **state)
 		&schema_file,	  &schema_admin,     &schema_log,	    &schema_service,
 		&schema_source,	  &schema_passive,   &schema_keepalive,	    &schema_backend,
 		&schema_proxy_in, &schema_limits,    &schema_limits_source, &schema_queue,
-		&schema_hello,	  &schema_tls_route, &schema_fastpath,
+		&schema_hello,	  &schema_tls_route, &schema_fastpath,	    &schema_interface,
 	};
 	size_t size;
 	char *example = read_file(EXAMPLE, &size);

@@ -15,6 +15,20 @@ static enum colour state_colour(const char *state)
 				       : COLOUR_BAD;
 }
 
+static void print_interface(const struct lbctl *l, const char *heading, const json_t *interface)
+{
+	bool attached = given_at(interface, "hook");
+	enum colour colour = attached ? COLOUR_NONE : COLOUR_BAD;
+
+	printf("%-13s%s: %s%s%s", heading, text_at(interface, "name"),
+	       colour_begin(colour, l->colours),
+	       attached ? text_at(interface, "hook") : text_at(interface, "error"),
+	       colour_end(colour, l->colours));
+	if (attached && given_at(interface, "reason"))
+		printf(" (%s)", text_at(interface, "reason"));
+	putchar('\n');
+}
+
 void print_fastpath(const struct lbctl *l, const json_t *fastpath)
 {
 	const char *state = text_at(fastpath, "state");
@@ -29,14 +43,8 @@ void print_fastpath(const struct lbctl *l, const json_t *fastpath)
 		printf(", %" PRIu64 " of %" PRIu64 " flows", number_at(fastpath, "flows"),
 		       number_at(fastpath, "max_flows"));
 	putchar('\n');
-	json_array_foreach(json_object_get(fastpath, "interfaces"), i, interface) {
-		bool attached = given_at(interface, "hook");
-
-		printf("%-13s%s: %s%s%s\n", i ? "" : "interfaces", text_at(interface, "name"),
-		       colour_begin(attached ? COLOUR_NONE : COLOUR_BAD, l->colours),
-		       attached ? text_at(interface, "hook") : text_at(interface, "error"),
-		       colour_end(attached ? COLOUR_NONE : COLOUR_BAD, l->colours));
-	}
+	json_array_foreach(json_object_get(fastpath, "interfaces"), i, interface)
+		print_interface(l, i ? "" : "interfaces", interface);
 	if (true_at(fastpath, "captures"))
 		printf("%-13spackets are being captured\n", "capture");
 }

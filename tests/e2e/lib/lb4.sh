@@ -5,6 +5,10 @@
 # Which data path the services ask for. A scenario that means one path alone says so itself.
 FORWARD=${FORWARD:-splice}
 
+# Where nat rewrites packets: where lb4 thinks best, which is tc on the lab's links, or at xdp, which these
+# are made fit for then.
+HOOK=${HOOK:-auto}
+
 # How bytes are moved: as the defaults have it, or by another mover all the time, as far as there is
 # one; a scenario that is about movers says so itself.
 #   copy      nothing is spliced
@@ -26,14 +30,24 @@ config() {
 		CONFIG+="$line"$'\n'
 	done
 	# All of the lab's; a scenario that is about nat names them itself.
-	[[ $FORWARD == splice || $* == *interfaces:* ]] || CONFIG+="interfaces: [$(interfaces)]"$'\n'
+	[[ $FORWARD == splice || $* == *interfaces:* ]] || CONFIG+="interfaces: $(at_hook $(interfaces))"$'\n'
 	[[ ! ${RELAY_GLOBAL[${RELAY:-none}]:-} || $* == *max_pipes* ]] || CONFIG+="${RELAY_GLOBAL[$RELAY]}"$'\n'
 	CONFIG+="services:"$'\n'
 }
 
-# The lb's interfaces, comma between them.
+# The lb's interfaces.
 interfaces() {
-	in_ns lb sh -c 'cd /sys/class/net && ls -d to-*' | paste -sd,
+	in_ns lb sh -c 'cd /sys/class/net && ls -d to-*'
+}
+
+# at_hook INTERFACE…: as they stand in the file.
+at_hook() {
+	local name list=()
+	for name; do
+		[[ $HOOK == auto ]] && list+=("$name") || list+=("{name: $name, hook: $HOOK}")
+	done
+	local IFS=,
+	echo "[${list[*]}]"
 }
 
 # can_nat LISTEN BACKENDS LINE…: one family, no wildcard, and nothing that only the splicer can do.

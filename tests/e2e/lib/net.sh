@@ -65,6 +65,17 @@ link_add() {
 	ip -n "$(ns "$1")" link set lb up
 	ip -n "$(ns "$1")" route add default via "10.4.$2.1"
 	ip -n "$(ns "$1")" -6 route add default via "fd04:$2::1"
+	[[ $HOOK != xdp ]] || link_for_xdp "$1" lb
+}
+
+# link_for_xdp NAMESPACE INTERFACE: what comes from there has whole checksums, and what XDP sends there is taken.
+link_for_xdp() {
+	in_ns "$1" ethtool -K "$2" tx off gro on >/dev/null
+}
+
+# redirected INTERFACE: packets of the lb's interface that XDP has sent on, of all queues.
+redirected() {
+	in_ns lb ethtool -S "$1" | awk '/rx_queue_[0-9]+_xdp_redirect:/ { n += $2 } END { print n + 0 }'
 }
 
 # lab_up N: client, lb and b1 … bN.
