@@ -8,9 +8,10 @@
 
 #include "daemon_private.h"
 #include "fastpath.h"
-#include "flow_table.h"
+#include "flow_teller.h"
 #include "forwarding.h"
 #include "interface.h"
+#include "lb4_hash.h"
 #include "pins.h"
 #include "placement.h"
 #include "raw.h"
@@ -20,6 +21,11 @@
 /* The flow table is walked in so long, a part at a time. */
 #define WALK_PARTS    20
 #define WALK_INTERVAL (100 * NSEC_PER_MSEC) /* from one part to the next */
+
+/* Beside that those are looked for that are over, or wait for an answer: so many places each time,
+ * of 8 MB, which is about a millisecond, or in so many parts where there are more. */
+#define GLANCE_PLACES (1u << 17)
+#define GLANCE_PARTS  16
 
 #define ROUTES_INTERVAL (5 * NSEC_PER_SEC)
 
@@ -43,6 +49,7 @@ struct forwarding {
 	const struct fastpath_maps *maps;
 	struct placement *placement;
 	struct flow_table table;
+	struct flow_teller teller;
 	struct raw raw;
 	struct pins pins;
 	bool pinned;  /* flows outlive lb4 */
@@ -58,7 +65,9 @@ struct forwarding {
 	uint32_t max_flows;
 	struct known_way *ways; /* as they were when last asked for */
 	size_t n_ways;
-	uint32_t walk_at; /* place of the table */
+	uint32_t walk_at, glance_at; /* places of the table */
+	bool glance_found;	     /* something, since it began at the first place … */
+	uint64_t glance_news;	     /* … when there was this news */
 	nsec_t walk_next, routes_next;
 	size_t n_homeless; /* services that found no room, as last told */
 
@@ -176,7 +185,7 @@ static void set_ports(struct lb4_control *c, const struct config *config, bool a
 	c->answer_count = (uint16_t)(high - low + 1);
 }
 
-static int load(struct forwarding *f, const struct config *config, const char *config_path)
+static int load(struct forwarding *f, struct daemon *d, const struct config *config)
 {
 	const struct fastpath_sizes sizes = sizes_of(config);
 	struct lb4_control *control;
@@ -194,7 +203,7 @@ static int load(struct forwarding *f, const struct config *config, const char *c
 	if (!f->placement)
 		return -ENOMEM;
 	control = f->maps->control;
-	control->owner = owner_of(config_path);
+	control->owner = owner_of(d->config_path);
 	set_ports(control, config, adopted);
 	if (adopted)
 		log_info("the fast path of an earlier start is taken over, with its flows");
@@ -202,10 +211,12 @@ static int load(struct forwarding *f, const struct config *config, const char *c
 		.control = control,
 		.vips = f->maps->vips,
 		.flows = f->maps->flows,
+		.records = f->maps->records,
 		.lines = f->maps->lines,
 		.counters = f->maps->backend_counters,
 		.n_flows = f->maps->n_flows,
 	};
+	flow_teller_init(&f->teller, d, f->placement, f->maps);
 	f->max_flows = f->maps->n_lines; /* of an earlier start, perhaps */
 	return 0;
 }
@@ -246,7 +257,7 @@ void forwarding_start(struct daemon *d, const struct config *config)
 	}
 	*f = (struct forwarding){.raw = RAW_INIT, .pins = PINS_INIT, .accepts = true};
 	d->forwarding = f;
-	f->error = load(f, config, d->config_path);
+	f->error = load(f, d, config);
 	if (f->error < 0) {
 		log_error("the fast path cannot be had: %s; everything is spliced", why(f->error));
 		unload(f);
@@ -467,41 +478,49 @@ static struct address address_of(const uint8_t ip[16], __be16 port)
 	return a;
 }
 
-/* Both sides hear of it; a side that does not expect these numbers goes on, and meets no flow. */
-static void send_resets(struct forwarding *f, const struct lb4_flow *flow)
+/* Whose names the packets of a flow bear. */
+struct ends {
+	struct address client, service, ours, server;
+};
+
+static struct ends ends_of(const struct forwarding *f, const struct lb4_flow *flow)
 {
 	const struct lb4_backend *b = &f->maps->backends[flow->backend];
 	const struct lb4_vip *vip = &f->maps->vips[flow->vip];
-	struct address client = address_of(flow->client, flow->client_port);
-	struct address service = address_of(vip->address, vip->port);
-	struct address ours = address_of(b->source, flow->port);
-	struct address server = address_of(b->address, b->port);
+
+	return (struct ends){
+		.client = address_of(flow->client, flow->client_port),
+		.service = address_of(vip->address, vip->port),
+		.ours = address_of(b->source, flow->port),
+		.server = address_of(b->address, b->port),
+	};
+}
+
+/* Both sides hear of it; a side that does not expect these numbers goes on, and meets no flow. */
+static void send_resets(struct forwarding *f, const struct lb4_flow *flow)
+{
+	struct ends e = ends_of(f, flow);
 
 	if (!(flow->state & LB4_FLOW_ANSWERED))
 		return; /* the numbers are not known, and nobody believes in it */
-	raw_send_reset(&f->raw, &service, &client, flow->server_next);
-	raw_send_reset(&f->raw, &ours, &server, flow->client_next);
+	raw_send_reset(&f->raw, &e.service, &e.client, flow->server_next);
+	raw_send_reset(&f->raw, &e.ours, &e.server, flow->client_next);
 }
 
-static enum end_reason reason_of(const struct lb4_flow *flow, enum flow_fate fate)
+/* Whether it believes the other side's RST: what was on its way has arrived by now. */
+static void ask(struct forwarding *f, uint32_t place, struct lb4_flow *flow)
 {
-	switch (fate) {
-	case FLOW_IDLE:
-		return END_IDLE;
-	case FLOW_HALF_CLOSED:
-		return END_HALF_CLOSED;
-	case FLOW_OLD:
-		return END_LIFETIME;
-	case FLOW_ABANDONED:
-		return flow->state & LB4_FLOW_ANSWERED ? END_CLIENT_TIMEOUT : END_SERVER_TIMEOUT;
-	case FLOW_CLOSED:
-		break;
-	case FLOW_LIVES:
-		return END_NONE;
-	}
-	if (flow->state & LB4_FLOW_CLIENT_RST)
-		return END_CLIENT_RESET;
-	return flow->state & LB4_FLOW_SERVER_RST ? END_SERVER_RESET : END_DONE;
+	struct ends e = ends_of(f, flow);
+
+	if ((int32_t)(flow_ticks(f->now) - flow->last) < 2 ||
+	    !flow_table_mark(&f->table, place, flow, LB4_FLOW_ASKED))
+		return;
+	if (flow->state & LB4_FLOW_CLIENT_DOUBT)
+		raw_send_question(&f->raw, &e.ours, &e.server, flow->client_next - 1,
+				  flow->server_next);
+	else
+		raw_send_question(&f->raw, &e.service, &e.client, flow->server_next - 1,
+				  flow->client_next);
 }
 
 static bool is_reset(enum flow_fate fate)
@@ -509,43 +528,85 @@ static bool is_reset(enum flow_fate fate)
 	return fate == FLOW_IDLE || fate == FLOW_HALF_CLOSED || fate == FLOW_OLD;
 }
 
-/* Of a walk through all: counted, or ended. */
-static bool visit(void *context, const struct lb4_flow *flow)
+/* As long as one try may take; a client's next SYN is another one. */
+static bool is_unanswered(const struct forwarding *f, uint32_t place, const struct lb4_flow *flow,
+			  const struct service_settings *s)
 {
-	struct forwarding *f = context;
+	nsec_t until = nsec_add(f->table.records[place].born, s->connect_timeout);
+
+	return !(flow->state & LB4_FLOW_ANSWERED) && !lb4_flow_is_over(flow->state) &&
+	       until < f->now;
+}
+
+static enum flow_fate judge(const struct forwarding *f, uint32_t place, const struct lb4_flow *flow)
+{
 	const struct service_settings *s = placement_settings(f->placement, flow);
 	struct flow_limits limits = {
 		.idle = flow_ticks_of(ORPHAN_IDLE),
 		.half_closed = flow_ticks_of(ORPHAN_IDLE),
 	};
-	enum flow_fate fate;
 
-	if (s)
-		limits = (struct flow_limits){
-			.idle = flow_ticks_of(s->idle_timeout),
-			.half_closed = flow_ticks_of(s->half_closed_timeout),
-			.lifetime = flow_ticks_of(s->lifetime),
-		};
-	fate = flow_judge(flow, &limits, flow_ticks(f->now));
-	if (fate == FLOW_LIVES) {
-		placement_count(f->placement, flow);
+	if (!s)
+		return flow_judge(flow, &limits, flow_ticks(f->now));
+	if (is_unanswered(f, place, flow, s))
+		return FLOW_ABANDONED;
+	limits = (struct flow_limits){
+		.idle = flow_ticks_of(s->idle_timeout),
+		.half_closed = flow_ticks_of(s->half_closed_timeout),
+		.lifetime = flow_ticks_of(s->lifetime),
+	};
+	return flow_judge(flow, &limits, flow_ticks(f->now));
+}
+
+/* Its end, once. False: it has changed, and is not what was judged. */
+static bool tell_end(struct forwarding *f, uint32_t place, struct lb4_flow *flow,
+		     enum end_reason reason)
+{
+	if (flow->state & LB4_FLOW_TOLD)
 		return true;
-	}
-	placement_tell_end(f->placement, flow, reason_of(flow, fate));
+	if (!flow_table_mark(&f->table, place, flow, LB4_FLOW_TOLD))
+		return false;
+	flow_teller_end(&f->teller, place, flow, reason, f->now);
+	return true;
+}
+
+/* Whether it lives; its end is told as soon as it is seen, and it may keep its place for a while. */
+static bool look(void *context, uint32_t place, struct lb4_flow *flow)
+{
+	struct forwarding *f = context;
+	enum flow_fate fate = judge(f, place, flow);
+	enum end_reason reason = flow_end_reason(flow, fate);
+
+	if (reason != END_NONE && !tell_end(f, place, flow, reason))
+		return true;
 	if (is_reset(fate))
 		send_resets(f, flow);
-	return false;
+	else if (reason == END_NONE && (flow->state & LB4_FLOW_DOUBT))
+		ask(f, place, flow);
+	return fate == FLOW_LIVES;
+}
+
+/* Of a walk through all: counted, or ended. */
+static bool visit(void *context, uint32_t place, struct lb4_flow *flow)
+{
+	struct forwarding *f = context;
+	bool lives = look(f, place, flow);
+
+	if (lives)
+		placement_count(f->placement, flow);
+	return lives;
 }
 
 /* Of a walk that resets the flows of a backend, or of all. */
-static bool leave(void *context, const struct lb4_flow *flow)
+static bool leave(void *context, uint32_t place, struct lb4_flow *flow)
 {
 	struct forwarding *f = context;
 
 	if (lb4_flow_is_over(flow->state) ||
 	    (f->leaving && placement_backend(f->placement, flow) != f->leaving))
 		return true;
-	placement_tell_end(f->placement, flow, f->reason);
+	if (!tell_end(f, place, flow, f->reason))
+		return true;
 	send_resets(f, flow);
 	return false;
 }
@@ -554,6 +615,7 @@ static void leave_all(struct forwarding *f, const struct backend *b, enum end_re
 {
 	f->leaving = b;
 	f->reason = reason;
+	f->now = clock_now();
 	fastpath_synchronize(); /* no program is about to begin another one */
 	flow_table_walk(&f->table, 0, f->table.n_flows, leave, f);
 	placement_tell_counters(f->placement);
@@ -565,6 +627,16 @@ void forwarding_leave_backend(struct daemon *d, const struct backend *b, enum en
 		leave_all(d->forwarding, b, reason);
 }
 
+/* What is to be told before lb4 ends. */
+static void tell_last(struct forwarding *f)
+{
+	f->now = clock_now();
+	flow_table_glance(&f->table, 0, f->table.n_flows, look, f);
+	if (!f->pinned)
+		leave_all(f, NULL, END_STOPPED);
+	line_box_flush(&f->teller.lines);
+}
+
 void forwarding_stop(struct daemon *d)
 {
 	struct forwarding *f = d->forwarding;
@@ -573,14 +645,49 @@ void forwarding_stop(struct daemon *d)
 		return;
 	if (f->fastpath)
 		f->maps->control->accepts = 0;
-	if (f->fastpath && !f->pinned)
-		leave_all(f, NULL, END_STOPPED);
+	if (f->fastpath)
+		tell_last(f);
 	unload(f);
 	for (size_t i = 0; i < f->n_interfaces; i++)
 		free(f->interfaces[i].name);
 	free(f->ways);
 	free(f);
 	d->forwarding = NULL;
+}
+
+static bool look_again(void *context, uint32_t place, struct lb4_flow *flow)
+{
+	struct forwarding *f = context;
+
+	f->glance_found = true;
+	return look(f, place, flow);
+}
+
+/* Nothing has begun or ended since it last went through all, and found nothing: the walk will do. */
+static bool glance_is_idle(struct forwarding *f)
+{
+	uint64_t news = placement_news(f->placement);
+
+	if (f->glance_at > 0)
+		return false;
+	if (!f->glance_found && f->glance_news == news)
+		return true;
+	f->glance_found = false;
+	f->glance_news = news;
+	return false;
+}
+
+static void glance_on(struct forwarding *f)
+{
+	uint32_t n = f->table.n_flows / GLANCE_PARTS;
+
+	if (glance_is_idle(f))
+		return;
+	if (n < GLANCE_PLACES)
+		n = GLANCE_PLACES;
+	f->glance_at = flow_table_glance(&f->table, f->glance_at, n, look_again, f);
+	if (f->glance_at >= f->table.n_flows)
+		f->glance_at = 0;
 }
 
 static void walk_on(struct forwarding *f)
@@ -606,10 +713,13 @@ void forwarding_on_time(struct daemon *d)
 		forwarding_publish(d);
 	f->now = clock_now(); /* not that of the round, which may have taken long */
 	if (f->walk_next <= d->now) {
+		glance_on(f);
 		walk_on(f);
 		f->walk_next = nsec_add(d->now, WALK_INTERVAL);
 	}
+	line_box_on_time(&f->teller.lines, f->now);
 	daemon_lower_deadline(d, f->walk_next);
+	daemon_lower_deadline(d, line_box_next(&f->teller.lines));
 	daemon_lower_deadline(d, f->routes_next);
 }
 
@@ -635,8 +745,133 @@ bool forwarding_status(const struct daemon *d, struct forwarding_status *ret)
 	ret->accepts = f->accepts;
 	ret->flows = placement_flows(f->placement);
 	ret->max_flows = f->max_flows;
+	ret->replaced = placement_replaced(f->placement);
+	ret->untold = __atomic_load_n(&f->maps->control->untold, __ATOMIC_RELAXED);
 	for (uint32_t i = 0; i < f->maps->n_cpus; i++)
 		for (size_t j = 0; j < LB4_VERDICT_COUNT; j++)
 			ret->verdicts[j] += f->maps->verdict_counters[i].n[j];
 	return true;
+}
+
+uint64_t forwarding_lines_dropped(const struct daemon *d)
+{
+	return d->forwarding ? d->forwarding->teller.n_dropped : 0;
+}
+
+int forwarding_connections(const struct daemon *d, const struct service *only, size_t n_max,
+			   struct connection_info **infos, size_t *n)
+{
+	const struct forwarding *f = d->forwarding;
+	uint32_t n_flows = f && f->fastpath ? f->table.n_flows : 0;
+	size_t room = *n + (n_max < n_flows ? n_max : n_flows), at = *n;
+	struct connection_info *more = reallocarray(*infos, room + 1, sizeof(more[0]));
+	nsec_t now = clock_now();
+	struct lb4_flow flow;
+
+	if (!more)
+		return -ENOMEM;
+	*infos = more;
+	for (uint32_t i = 0; i < n_flows && at < room; i++)
+		if (flow_table_read(&f->table, i, &flow) && !lb4_flow_is_over(flow.state) &&
+		    (!only || placement_service(f->placement, &flow) == only) &&
+		    flow_teller_show(&f->teller, i, &flow, now, &more[at]))
+			at++;
+	*n = at;
+	return 0;
+}
+
+static struct lb4_tuple tuple_of(const struct address *from, const struct address *to)
+{
+	struct lb4_tuple t = {.protocol = IPPROTO_TCP};
+
+	memcpy(t.source, from->ip, sizeof(t.source));
+	memcpy(t.destination, to->ip, sizeof(t.destination));
+	t.source_port = htons(from->port);
+	t.destination_port = htons(to->port);
+	return t;
+}
+
+/* Whether that place of the maps is a backend that new flows can get to. */
+static const char *explain_owner(const struct forwarding *f, uint16_t owner,
+				 struct forwarding_explanation *ret)
+{
+	const struct lb4_flow flow = {.backend = owner};
+
+	if (owner >= f->maps->n_backends)
+		return "its slot has no owner";
+	ret->owner = placement_backend(f->placement, &flow);
+	return f->maps->backends[owner].reachable
+		       ? NULL
+		       : "the backend is not reached through one of the interfaces";
+}
+
+/* As choose() of the program does; why not, or NULL. */
+static const char *explain_slot(const struct forwarding *f, uint32_t vip, struct lb4_tuple tuple,
+				struct forwarding_explanation *ret)
+{
+	uint16_t index = f->maps->vips[vip].service;
+	const struct lb4_service *s = &f->maps->services[index];
+
+	if (index >= LB4_SERVICES_MAX || !s->accepts || s->ring_size == 0)
+		return "the service has no place in the fast path's tables";
+	if (s->hash_source)
+		lb4_tuple_keep_source(&tuple, s->mask_ipv4, s->mask_ipv6);
+	ret->has_slot = true;
+	ret->slot = lb4_slot(lb4_flow_hash(&f->maps->control->choice, &tuple), s->ring_size);
+	return explain_owner(f,
+			     f->maps->ring[s->ring + ret->slot / LB4_RING_CHUNK]
+				     .owner[ret->slot % LB4_RING_CHUNK],
+			     ret);
+}
+
+static void explain_flow(const struct forwarding *f, const struct lb4_tuple *client,
+			 struct forwarding_flow *ret)
+{
+	nsec_t now = clock_now();
+	struct connection_info info;
+	struct lb4_flow flow;
+	uint32_t place;
+
+	if (!flow_table_find(&f->table, client, f->maps->backends, f->maps->n_backends, &place,
+			     &flow))
+		return;
+	*ret = (struct forwarding_flow){
+		.is_there = true,
+		.backend = placement_backend(f->placement, &flow),
+		.state = flow_state_name(flow.state) ?: "ending",
+		.source = address_of(f->maps->backends[flow.backend].source, flow.port),
+	};
+	if (!flow_teller_show(&f->teller, place, &flow, now, &info))
+		return;
+	ret->age = info.age;
+	ret->idle = info.idle;
+	service_unref(info.service);
+	backend_unref(info.backend);
+}
+
+void forwarding_explain(const struct daemon *d, const struct snapshot_service *s,
+			const struct address *client, const struct address *local,
+			struct forwarding_explanation *ret)
+{
+	const struct forwarding *f = d->forwarding;
+	const struct lb4_tuple tuple = tuple_of(client, local);
+	uint32_t vip;
+
+	*ret = (struct forwarding_explanation){};
+	if (f && f->fastpath)
+		explain_flow(f, &tuple, &ret->flow);
+	if (s->settings.forward != FORWARD_NAT)
+		return;
+	if (!f || !f->fastpath) {
+		ret->why_not = f ? why(f->error) : "the configuration names no interfaces";
+		return;
+	}
+	vip = placement_find_vip(f->placement, local);
+	if (vip == LB4_VIP_NONE)
+		ret->why_not = "the fast path does not know that address";
+	else
+		ret->why_not = explain_slot(f, vip, tuple, ret);
+	if (!f->maps->control->accepts)
+		ret->why_not = "the fast path is off";
+	ret->is_nat = !ret->why_not;
 }

@@ -24,6 +24,8 @@ struct fake_daemon {
 	bool file_differs;    /* from the one that was loaded */
 	size_t n_connections; /* there are */
 	int connections_result;
+	uint64_t flow_lines_dropped;
+	struct forwarding_explanation path; /* as forwarding_explain() tells */
 	struct forwarding_status *fastpath; /* NULL: the file names no interfaces */
 };
 
