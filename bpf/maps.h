@@ -30,6 +30,7 @@ MAPPED_ARRAY(spliced, struct lb4_spliced, 1);
 MAPPED_ARRAY(backends, struct lb4_backend, 1);
 MAPPED_ARRAY(interfaces, struct lb4_interface, LB4_INTERFACES_MAX);
 MAPPED_ARRAY(flows, struct lb4_flow, 1);
+MAPPED_ARRAY(records, struct lb4_record, 1);
 MAPPED_ARRAY(lines, struct lb4_line, 1);
 MAPPED_ARRAY(backend_counters, struct lb4_backend_counters, 1);
 MAPPED_ARRAY(verdict_counters, struct lb4_verdict_counters, 1);

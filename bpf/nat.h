@@ -7,6 +7,7 @@
 #pragma once
 
 #include "flow.h"
+#include "record.h"
 
 /* A SYN's or SYN and ACK's options are looked through for so many steps. */
 #define OPTION_STEPS 20
@@ -22,9 +23,6 @@
  * what may be in flight, and hard to guess.
  */
 #define SEQUENCE_WINDOW (1u << 24)
-
-/* Bytes of answer that may be under way before the client's first acknowledgement (TCP Fast Open). */
-#define FIRST_WINDOW (1u << 16)
 
 /*
  * What is of the hook, whose file says it. A hook that cannot send there leaves the packet to the
@@ -203,19 +201,20 @@ lb4_inline void flow_note_client(struct nat *n, struct lb4_flow *f)
 	f->interface = interface_find(n->arrived);
 }
 
-/* The flow has come to this. What is not a RST clears a doubt. */
+/* The flow has come to this. What is not a RST clears a doubt, once the other side was asked. */
 lb4_inline void flow_learn(const struct nat *n, struct lb4_flow *f, __u32 news)
 {
 	struct lb4_backend_counters *counters;
 	__u32 before = READ_ONCE(f->state);
 
-	if ((before & LB4_FLOW_DOUBT) && !(n->packet.flags & TCP_RST))
-		__sync_fetch_and_and(&f->state, ~LB4_FLOW_DOUBT);
+	if ((before & LB4_FLOW_ASKED) && !(n->packet.flags & TCP_RST))
+		__sync_fetch_and_and(&f->state, ~(LB4_FLOW_DOUBT | LB4_FLOW_ASKED));
 	if (!(news & ~before))
 		return;
 	before = __sync_fetch_and_or(&f->state, news);
 	if (lb4_flow_is_over(before) || !lb4_flow_is_over(before | news))
 		return;
+	record_over(READ_ONCE(f->tag));
 	counters = counters_of(n->control, n->backend_index);
 	if (counters)
 		counters->over++;
@@ -230,11 +229,11 @@ lb4_inline int is_near(__u32 sequence, __u32 next)
  * What a RST says: the end, if its number is the next that is expected, which is all that the other
  * side believes (RFC 5961, §3.2). It may be ahead of what has been seen, then there is a doubt.
  */
-lb4_inline __u32 reset_news(__u32 sequence, __u32 next, __u32 end)
+lb4_inline __u32 reset_news(__u32 sequence, __u32 next, __u32 end, __u32 doubt)
 {
 	if (sequence == next)
 		return end;
-	return is_near(sequence, next) ? LB4_FLOW_DOUBT : 0;
+	return is_near(sequence, next) ? doubt : 0;
 }
 
 /* What a client's segment says of the flow as a whole. */
@@ -249,10 +248,13 @@ lb4_inline void flow_heard_client(struct nat *n, struct lb4_flow *f, struct lb4_
 	if ((n->packet.flags & TCP_ACK) && (state & LB4_FLOW_ANSWERED) &&
 	    READ_ONCE(f->server_next) - acknowledged <= FIRST_WINDOW)
 		news |= LB4_FLOW_ESTABLISHED;
-	if ((n->packet.flags & TCP_FIN) && is_near(sequence, next))
+	if ((n->packet.flags & TCP_FIN) && is_near(sequence, next)) {
 		news |= LB4_FLOW_CLIENT_FIN;
+		if (!(state & LB4_FLOW_CLIENT_FIN))
+			record_fin(READ_ONCE(f->tag), sequence + payload_size(&n->packet));
+	}
 	if (n->packet.flags & TCP_RST)
-		news |= reset_news(sequence, next, LB4_FLOW_CLIENT_RST);
+		news |= reset_news(sequence, next, LB4_FLOW_CLIENT_RST, LB4_FLOW_CLIENT_DOUBT);
 	if (state & LB4_FLOW_ESTABLISHED)
 		news |= LB4_FLOW_ESTABLISHED;
 	flow_learn(n, f, news);
@@ -343,6 +345,8 @@ __attribute__((noinline)) int port_take(HOOK_CONTEXT *context, struct attempt *a
 		return 0;
 	if (taken == TAKEN_FROM_ANOTHER && !lb4_flow_is_over(f->state))
 		a->replaced = 1 + f->backend;
+	else if (taken == TAKEN_FROM_ANOTHER && !(f->state & LB4_FLOW_TOLD))
+		__sync_fetch_and_add(&c->untold, 1);
 	if (host_has(context, &a->answer)) {
 		tag_show(&f->tag, LB4_TAG_FREE);
 		return 0;
@@ -389,6 +393,7 @@ lb4_inline struct lb4_flow *flow_begin(struct nat *n, __u64 way_tag, __u32 vip)
 	if (!f)
 		return 0;
 	flow_fill(n, f, vip, a.answer.destination_port);
+	record_begin(a.tag, f->client_next);
 	tag_show(&f->tag, a.tag);
 	return f;
 }
@@ -473,6 +478,20 @@ lb4_inline enum lb4_verdict begin(struct nat *n, struct lb4_line *line, __u64 ta
 	return LB4_VERDICT_FORWARDED;
 }
 
+/*
+ * The client has left a flow that is over for a new one. Userspace has still to tell it, and ends it
+ * then, unless it has not done so for longer than it takes.
+ */
+lb4_inline void flow_abandon(struct nat *n, struct lb4_flow *f, __u64 tag)
+{
+	int told = READ_ONCE(f->state) & LB4_FLOW_TOLD;
+
+	if (!told && (__s32)(n->now - READ_ONCE(f->last)) <= LB4_UNTOLD_TICKS)
+		return;
+	if (tag_exchange(&f->tag, tag, LB4_TAG_FREE) && !told)
+		__sync_fetch_and_add(&n->control->untold, 1);
+}
+
 /* A client's packet, which a way is there for. */
 lb4_inline enum lb4_verdict go_on(struct nat *n, struct lb4_line *line, struct lb4_way *way,
 				  const union way_word *word, __u64 tag, __u32 vip)
@@ -507,7 +526,7 @@ lb4_inline enum lb4_verdict go_on(struct nat *n, struct lb4_line *line, struct l
 	if (!tag_exchange(&way->tag, tag, LB4_TAG_FREE))
 		return LB4_VERDICT_PASS_NO_FLOW;
 	if (f)
-		tag_exchange(&f->tag, flow_tag, LB4_TAG_FREE); /* it is over */
+		flow_abandon(n, f, flow_tag);
 	return is_syn ? begin(n, line, tag, vip) : LB4_VERDICT_PASS_NO_FLOW;
 }
 
@@ -531,6 +550,39 @@ lb4_inline enum lb4_verdict from_client(struct nat *n, __u32 vip)
 	return begin(n, line, tag, vip);
 }
 
+/* One side's next number; whether it has begun anew at 0 is looked for where it goes ahead. */
+lb4_inline void number_advance(struct lb4_flow *f, __u32 *number, __u32 next, int of_client)
+{
+	__u32 before = READ_ONCE(*number);
+
+	if ((__s32)(next - before) <= 0)
+		return;
+	if (next > before)
+		WRITE_ONCE(*number, next);
+	else if (__sync_val_compare_and_swap(number, before, next) == before)
+		record_wrap(READ_ONCE(f->tag), of_client);
+}
+
+/* The numbers that a backend's segment brings: where its own end, and what it acknowledges. */
+lb4_inline void flow_advance(struct nat *n, struct lb4_flow *f, int is_answer, __u32 next)
+{
+	__u32 acknowledged = bpf_ntohl(n->packet.tcp->ack_seq);
+
+	if (is_answer && record_answer(READ_ONCE(f->tag), next, acknowledged)) {
+		WRITE_ONCE(f->server_next, next);
+		WRITE_ONCE(f->client_next, acknowledged);
+		return;
+	}
+	if (!(n->packet.flags & TCP_RST))
+		number_advance(f, &f->server_next, next, 0);
+	if (!(n->packet.flags & TCP_ACK))
+		return;
+	if (n->seen.state & LB4_FLOW_ANSWERED)
+		number_advance(f, &f->client_next, acknowledged, 1);
+	else
+		WRITE_ONCE(f->client_next, acknowledged);
+}
+
 /* What a backend's segment says of its flow. */
 lb4_inline void flow_heard_server(struct nat *n, struct lb4_flow *f)
 {
@@ -547,16 +599,13 @@ lb4_inline void flow_heard_server(struct nat *n, struct lb4_flow *f)
 		if (!(state & (LB4_FLOW_CLIENT_FIN | LB4_FLOW_SERVER_FIN)))
 			news |= LB4_FLOW_SERVER_FIRST;
 	}
-	if (n->packet.flags & TCP_RST) {
+	if (n->packet.flags & TCP_RST)
 		news |= state & LB4_FLOW_ANSWERED
-				? reset_news(sequence, expected, LB4_FLOW_SERVER_RST)
+				? reset_news(sequence, expected, LB4_FLOW_SERVER_RST,
+					     LB4_FLOW_SERVER_DOUBT)
 				: LB4_FLOW_SERVER_RST;
-	} else {
-		if (is_answer || (__s32)(next - expected) > 0)
-			WRITE_ONCE(f->server_next, next);
-		if (n->packet.flags & TCP_ACK)
-			WRITE_ONCE(f->client_next, bpf_ntohl(n->packet.tcp->ack_seq));
-	}
+	if (!(n->packet.flags & TCP_RST) || (news & LB4_FLOW_SERVER_RST))
+		flow_advance(n, f, is_answer, next);
 	WRITE_ONCE(f->last, n->now);
 	flow_learn(n, f, news);
 }

@@ -231,13 +231,39 @@ _Static_assert(sizeof(struct lb4_flow) == 64, "struct lb4_flow is part of the AB
 #define LB4_FLOW_SERVER_FIN  0x08u
 #define LB4_FLOW_CLIENT_RST  0x10u
 #define LB4_FLOW_SERVER_RST  0x20u
-#define LB4_FLOW_DOUBT	     0x40u /* a RST that the other side may not believe, and silence since */
+/* A RST of that side that the other may not have believed. It is cleared by the answer to a question
+ * of userspace's, since what comes before that may have been on its way. */
+#define LB4_FLOW_CLIENT_DOUBT 0x40u
+#define LB4_FLOW_SERVER_DOUBT 0x200u
+#define LB4_FLOW_DOUBT	      (LB4_FLOW_CLIENT_DOUBT | LB4_FLOW_SERVER_DOUBT)
+#define LB4_FLOW_ASKED	      0x400u /* the other side, by userspace */
 
 #define LB4_FLOW_SERVER_FIRST 0x80u /* its FIN was the first: it waits in TIME_WAIT */
+
+/* Userspace's: the end is told, in the log and in counters. */
+#define LB4_FLOW_TOLD 0x100u
 
 /* Of a way alone: its flow is still being made; it is one of dsr, and leads to no flow. */
 #define LB4_WAY_PENDING 0x8000u
 #define LB4_WAY_DSR	0x4000u
+
+/*
+ * What is told of a flow: a table beside that of flows, with the same places. It is touched when a
+ * flow begins, is answered and ends, and where a sequence number begins anew at 0; never by the
+ * packets between.
+ */
+struct lb4_record {
+	__u64 born; /* ns of CLOCK_MONOTONIC: the SYN */
+	__u32 over; /* how long it had lived when it was over: 1 + units of 2^20 ns; 0: it is not */
+	__u32 connect_us;   /* from the SYN to the answer; 0: there is none */
+	__u32 client_first; /* numbers of the first byte of either side … */
+	__u32 server_first;
+	__u32 client_fin; /* … and of the client's FIN, whose number others may acknowledge later */
+	__u16 client_wraps, server_wraps; /* how often numbers began anew at 0 */
+};
+_Static_assert(sizeof(struct lb4_record) == 32, "struct lb4_record is part of the ABI");
+
+#define LB4_OVER_SHIFT 20
 
 /* Whether a flow of that state is over, and only late packets are expected. */
 static inline int lb4_flow_is_over(__u32 state)
@@ -273,7 +299,8 @@ _Static_assert(sizeof(struct lb4_line) == 64, "one line");
 
 /* Of the program as a whole, changed while it runs. */
 struct lb4_control {
-	__u64 owner; /* whose maps these are, for userspace */
+	__u64 owner;  /* whose maps these are, for userspace */
+	__u64 untold; /* flows that were over, and whose place others took before that was told */
 	__u32 abi;
 	struct lb4_hash_key choice;   /* of the configured seed: whom a connection goes to */
 	struct lb4_hash_key flows[2]; /* drawn at random: tags, and places in tables */
@@ -289,8 +316,11 @@ struct lb4_control {
 	__u8 captures;			/* packets are wanted: lb4_capture.h */
 	__u8 padding[1];
 };
-_Static_assert(sizeof(struct lb4_control) == 192, "struct lb4_control is part of the ABI");
+_Static_assert(sizeof(struct lb4_control) == 200, "struct lb4_control is part of the ABI");
 
 /* SYNs that nobody acknowledged give way to others after so many ticks. */
 #define LB4_EMBRYO_TICKS 3
 #define LB4_PORT_TRIES	 16
+
+/* A flow that is over keeps its place so long for userspace to tell it, if that does so at all. */
+#define LB4_UNTOLD_TICKS 4

@@ -52,6 +52,7 @@ struct mapping {
 	X(backends)                                                                                \
 	X(interfaces)                                                                              \
 	X(flows)                                                                                   \
+	X(records)                                                                                 \
 	X(lines)                                                                                   \
 	X(backend_counters)                                                                        \
 	X(verdict_counters)
@@ -177,6 +178,8 @@ static int set_sizes(struct fastpath *f, const struct fastpath_sizes *sizes)
 		r = bpf_map__set_max_entries(f->tc->maps.backends, m->n_backends);
 	if (r == 0)
 		r = bpf_map__set_max_entries(f->tc->maps.flows, m->n_flows);
+	if (r == 0)
+		r = bpf_map__set_max_entries(f->tc->maps.records, m->n_flows);
 	if (r == 0)
 		r = bpf_map__set_max_entries(f->tc->maps.lines, m->n_lines);
 	if (r == 0)

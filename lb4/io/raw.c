@@ -83,8 +83,9 @@ static size_t put_ipv6(char *packet, const struct address *from, const struct ad
 	return sizeof(ip);
 }
 
-int raw_send_reset(struct raw *r, const struct address *from, const struct address *to,
-		   uint32_t sequence)
+/* The kernel finds the way; `tcp` has all but ports and the sum. */
+static int send_segment(struct raw *r, const struct address *from, const struct address *to,
+			struct tcphdr tcp)
 {
 	bool is_ipv4 = from->family == ADDRESS_IPV4;
 	char packet[sizeof(struct ip6_hdr) + sizeof(struct tcphdr)];
@@ -92,14 +93,10 @@ int raw_send_reset(struct raw *r, const struct address *from, const struct addre
 	struct address where = *to;
 	struct sockaddr_storage sa;
 	socklen_t length;
-	struct tcphdr tcp = {
-		.source = htons(from->port),
-		.dest = htons(to->port),
-		.seq = htonl(sequence),
-		.doff = sizeof(tcp) / 4,
-		.rst = 1,
-	};
 
+	tcp.source = htons(from->port);
+	tcp.dest = htons(to->port);
+	tcp.doff = sizeof(tcp) / 4;
 	tcp.check = checksum(&tcp, from, to);
 	memcpy(packet + size, &tcp, sizeof(tcp));
 	size += sizeof(tcp);
@@ -109,4 +106,22 @@ int raw_send_reset(struct raw *r, const struct address *from, const struct addre
 	    0)
 		return -errno;
 	return 0;
+}
+
+int raw_send_reset(struct raw *r, const struct address *from, const struct address *to,
+		   uint32_t sequence)
+{
+	return send_segment(r, from, to, (struct tcphdr){.seq = htonl(sequence), .rst = 1});
+}
+
+int raw_send_question(struct raw *r, const struct address *from, const struct address *to,
+		      uint32_t sequence, uint32_t acknowledged)
+{
+	return send_segment(r, from, to,
+			    (struct tcphdr){
+				    .seq = htonl(sequence),
+				    .ack_seq = htonl(acknowledged),
+				    .ack = 1,
+				    .window = htons(1024),
+			    });
 }

@@ -25,3 +25,11 @@ void raw_close(struct raw *r);
  */
 int raw_send_reset(struct raw *r, const struct address *from, const struct address *to,
 		   uint32_t sequence);
+
+/*
+ * A question, as of keepalive (RFC 9293, §3.8.4): with `sequence`, which `to` has had already, it is
+ * answered by an acknowledgement if the connection is known, else by a RST with the number that is
+ * acknowledged. -errno.
+ */
+int raw_send_question(struct raw *r, const struct address *from, const struct address *to,
+		      uint32_t sequence, uint32_t acknowledged);

@@ -19,6 +19,7 @@ struct fastpath_maps {
 	struct lb4_backend *backends;
 	struct lb4_interface *interfaces; /* LB4_INTERFACES_MAX */
 	struct lb4_flow *flows;
+	struct lb4_record *records; /* of the flow at the same place */
 	struct lb4_line *lines;
 	struct lb4_backend_counters *backend_counters; /* n_backends a CPU */
 	struct lb4_verdict_counters *verdict_counters;

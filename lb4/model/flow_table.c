@@ -106,16 +106,27 @@ static uint32_t later(uint32_t last, uint16_t way_last)
 	return ahead > 0 ? last + (uint32_t)ahead : last;
 }
 
-static void visit_flow(struct flow_table *t, struct lb4_flow *place, flow_visit *visit,
-		       void *context)
+/* The flow as it is at one moment. */
+static bool read_flow(const struct lb4_flow *place, struct lb4_flow *ret)
 {
-	__u64 tag = __atomic_load_n(&place->tag, __ATOMIC_ACQUIRE), client_tag;
-	struct lb4_flow f = *place;
+	__u64 tag = __atomic_load_n(&place->tag, __ATOMIC_ACQUIRE);
+
+	*ret = *place;
+	ret->tag = tag;
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return tag >= LB4_TAG_FIRST && ret->vip < LB4_VIPS_MAX &&
+	       __atomic_load_n(&place->tag, __ATOMIC_RELAXED) == tag;
+}
+
+static void visit_flow(struct flow_table *t, uint32_t index, flow_visit *visit, void *context)
+{
+	struct lb4_flow *place = &t->flows[index], f;
+	__u64 tag, client_tag;
 	struct lb4_way *way;
 
-	if (tag < LB4_TAG_FIRST || f.vip >= LB4_VIPS_MAX ||
-	    __atomic_load_n(&place->tag, __ATOMIC_ACQUIRE) != tag)
+	if (!read_flow(place, &f))
 		return;
+	tag = f.tag;
 	client_tag = way_tag(t, &f);
 	way = find_way(t, &f, client_tag);
 	if (way) {
@@ -123,7 +134,7 @@ static void visit_flow(struct flow_table *t, struct lb4_flow *place, flow_visit 
 		if (f.last != place->last)
 			__atomic_store_n(&place->last, f.last, __ATOMIC_RELAXED);
 	}
-	if (visit(context, &f) || !exchange(&place->tag, tag, LB4_TAG_BUSY))
+	if (visit(context, index, &f) || !exchange(&place->tag, tag, LB4_TAG_BUSY))
 		return;
 	/* While nobody else has it: that it is still the one that was judged. */
 	if (place->born != f.born || place->state != f.state) {
@@ -144,7 +155,7 @@ uint32_t flow_table_walk(struct flow_table *t, uint32_t first, uint32_t n, flow_
 
 	for (uint32_t i = first; i < end; i++)
 		if (__atomic_load_n(&t->flows[i].tag, __ATOMIC_RELAXED) >= LB4_TAG_FIRST)
-			visit_flow(t, &t->flows[i], visit, context);
+			visit_flow(t, i, visit, context);
 	return end;
 }
 
@@ -177,4 +188,89 @@ uint32_t flow_table_walk_ways(struct flow_table *t, uint32_t first, uint32_t n, 
 		for (size_t j = 0; j < LB4_WAYS; j++)
 			visit_way(&t->lines[i].way[j], now, visit, context);
 	return end;
+}
+
+static bool is_of_note(uint32_t state)
+{
+	if (lb4_flow_is_over(state))
+		return !(state & LB4_FLOW_TOLD);
+	if ((state & LB4_FLOW_DOUBT) && !(state & LB4_FLOW_ASKED))
+		return true;
+	return !(state & LB4_FLOW_ANSWERED);
+}
+
+uint32_t flow_table_glance(struct flow_table *t, uint32_t first, uint32_t n, flow_visit *visit,
+			   void *context)
+{
+	uint32_t end = n < t->n_flows - first ? first + n : t->n_flows;
+
+	for (uint32_t i = first; i < end; i++)
+		if (__atomic_load_n(&t->flows[i].tag, __ATOMIC_RELAXED) >= LB4_TAG_FIRST &&
+		    is_of_note(__atomic_load_n(&t->flows[i].state, __ATOMIC_RELAXED)))
+			visit_flow(t, i, visit, context);
+	return end;
+}
+
+bool flow_table_mark(struct flow_table *t, uint32_t place, struct lb4_flow *f, uint32_t mark)
+{
+	struct lb4_flow *shared = &t->flows[place];
+	__u32 state = f->state;
+
+	if ((state & mark) || __atomic_load_n(&shared->tag, __ATOMIC_ACQUIRE) != f->tag ||
+	    !__atomic_compare_exchange_n(&shared->state, &state, state | mark, false,
+					 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		return false;
+	f->state |= mark;
+	return true;
+}
+
+bool flow_table_read(const struct flow_table *t, uint32_t place, struct lb4_flow *ret)
+{
+	const struct lb4_way *way;
+
+	if (__atomic_load_n(&t->flows[place].tag, __ATOMIC_RELAXED) < LB4_TAG_FIRST ||
+	    !read_flow(&t->flows[place], ret))
+		return false;
+	way = find_way(t, ret, way_tag(t, ret));
+	if (way)
+		ret->last = later(ret->last, way->last);
+	return true;
+}
+
+/* The flow that a way leads to. */
+static bool find_behind(const struct flow_table *t, const struct lb4_way *way,
+			const struct lb4_backend *b, uint32_t *ret_place, struct lb4_flow *ret)
+{
+	struct lb4_tuple answer = {.protocol = IPPROTO_TCP};
+	__u64 tag;
+
+	memcpy(answer.source, b->address, sizeof(answer.source));
+	memcpy(answer.destination, b->source, sizeof(answer.destination));
+	answer.source_port = b->port;
+	answer.destination_port = way->port;
+	tag = lb4_tag(t->control, &answer);
+	*ret_place = lb4_flow_place(t->control, tag);
+	if (!read_flow(&t->flows[*ret_place], ret) || ret->tag != tag)
+		return false;
+	ret->last = later(ret->last, way->last);
+	return true;
+}
+
+bool flow_table_find(const struct flow_table *t, const struct lb4_tuple *client,
+		     const struct lb4_backend *backends, uint32_t n_backends, uint32_t *ret_place,
+		     struct lb4_flow *ret)
+{
+	__u64 tag = lb4_tag(t->control, client);
+	const struct lb4_line *line = &t->lines[lb4_line_place(t->control, tag)];
+
+	for (size_t i = 0; i < LB4_WAYS; i++) {
+		struct lb4_way way = line->way[i];
+
+		if (way.tag == tag && !(way.state & LB4_WAY_PENDING) && way.backend < n_backends &&
+		    find_behind(t, &way, &backends[way.backend], ret_place, ret) &&
+		    !memcmp(ret->client, client->source, sizeof(ret->client)) &&
+		    ret->client_port == client->source_port)
+			return true;
+	}
+	return false;
 }

@@ -620,6 +620,13 @@ struct backend *placement_backend(const struct placement *p, const struct lb4_fl
 	return b ? b->backend : NULL;
 }
 
+struct service *placement_service(const struct placement *p, const struct lb4_flow *f)
+{
+	const struct backend_place *b = place_of(p, f);
+
+	return b ? b->service : NULL;
+}
+
 const struct service_settings *placement_settings(const struct placement *p,
 						  const struct lb4_flow *f)
 {
@@ -715,8 +722,14 @@ void placement_leave(struct placement *p, const struct backend *b)
 			__atomic_store_n(&p->maps->backends[i].left, 1, __ATOMIC_RELEASE);
 }
 
+uint64_t placement_news(const struct placement *p)
+{
+	return p->news;
+}
+
 void placement_tell_counters(struct placement *p)
 {
+	p->news = 0;
 	for (uint32_t i = 0; i < p->maps->n_backends; i++) {
 		struct backend_place *b = &p->backends[i];
 		struct lb4_backend_counters sum;
@@ -729,6 +742,7 @@ void placement_tell_counters(struct placement *p)
 		sum = sum_counters(p, i);
 		if (p->maps->backends[i].forward != LB4_FORWARD_NAT)
 			forget_flows(p, i, &sum);
+		p->news += sum.flows + sum.over;
 		backend = &b->backend->counters[b->backend->n_workers];
 		service = &b->service->counters[b->service->n_workers];
 		counter_add(backend->connections, sum.flows - b->begun);
@@ -740,6 +754,9 @@ void placement_tell_counters(struct placement *p)
 		active = active_of(&sum) + b->ways_before;
 		add_level(&backend->active, b->active, active);
 		add_level(&service->active, b->active, active);
+		if (sum.bytes_out != b->bytes_out)
+			atomic_store_explicit(&backend->consecutive_failures, 0,
+					      memory_order_relaxed);
 		b->begun = sum.flows;
 		b->bytes_in = sum.bytes_in;
 		b->bytes_out = sum.bytes_out;
@@ -747,12 +764,44 @@ void placement_tell_counters(struct placement *p)
 	}
 }
 
-void placement_tell_end(struct placement *p, const struct lb4_flow *f, enum end_reason reason)
+uint64_t placement_tell_end(struct placement *p, const struct lb4_flow *f,
+			    const struct flow_account *a, enum end_reason reason, int evidence)
 {
 	struct backend_place *b = place_of(p, f);
+	struct backend_counters *c;
 
-	if (b)
-		counter_add(b->service->counters[b->service->n_workers].ended[reason], 1);
+	if (!b)
+		return 0;
+	c = &b->backend->counters[b->backend->n_workers];
+	counter_add(b->service->counters[b->service->n_workers].ended[reason], 1);
+	if (a->connect) {
+		counter_add(c->connects, 1);
+		counter_add(c->connect_nsec, a->connect);
+	}
+	if (!evidence)
+		return 0;
+	if (a->connect)
+		counter_add(c->instant_resets, 1);
+	else
+		counter_add(c->connect_failures, 1);
+	counter_add(c->consecutive_failures, 1);
+	return counter_read(c->consecutive_failures);
+}
+
+uint64_t placement_replaced(const struct placement *p)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < p->maps->n_backends; i++)
+		n += sum_counters(p, i).replaced;
+	return n;
+}
+
+uint32_t placement_find_vip(const struct placement *p, const struct address *a)
+{
+	uint32_t i = find_vip(p, a);
+
+	return i != LB4_VIP_NONE && p->vips[i].listed ? i : LB4_VIP_NONE;
 }
 
 uint64_t placement_flows(const struct placement *p)

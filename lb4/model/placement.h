@@ -13,7 +13,7 @@
 
 #include "address.h"
 #include "fastpath_maps.h"
-#include "flow_table.h"
+#include "flow_account.h"
 #include "snapshot.h"
 
 struct placement;
@@ -60,6 +60,7 @@ size_t placement_update(struct placement *p, const struct placed_service *servic
 
 /* What a flow's backend and service are; NULL: nothing that is known. */
 struct backend *placement_backend(const struct placement *p, const struct lb4_flow *f);
+struct service *placement_service(const struct placement *p, const struct lb4_flow *f);
 const struct service_settings *placement_settings(const struct placement *p,
 						  const struct lb4_flow *f);
 
@@ -88,8 +89,21 @@ void placement_leave(struct placement *p, const struct backend *b);
 /* Brings the counters of backends and services up to what the maps' counters say. */
 void placement_tell_counters(struct placement *p);
 
-/* A flow has ended for that reason. */
-void placement_tell_end(struct placement *p, const struct lb4_flow *f, enum end_reason reason);
+/*
+ * A flow has ended for that reason. `evidence` of flow_evidence(): returns how many ends in a row
+ * have spoken against the backend since its last byte; 0: this one does not.
+ */
+uint64_t placement_tell_end(struct placement *p, const struct lb4_flow *f,
+			    const struct flow_account *a, enum end_reason reason, int evidence);
+
+/* Counts on when flows have begun or are over, as counters were last told. */
+uint64_t placement_news(const struct placement *p);
+
+/* Flows that gave way to others before their clients had acknowledged them. */
+uint64_t placement_replaced(const struct placement *p);
+
+/* Where the programs find a listen address; LB4_VIP_NONE: nowhere. */
+uint32_t placement_find_vip(const struct placement *p, const struct address *a);
 
 /* Slots of a service of dsr that are not still, as of the last whole walk; false: all are. */
 struct placement_slots {

@@ -49,6 +49,7 @@ struct placement {
 	struct backend_place *backends;
 	struct vip_place vips[LB4_VIPS_MAX];
 	struct service_place services[LB4_SERVICES_MAX];
+	uint64_t news;
 	bool *chunks; /* taken */
 	bool vips_changed;
 	uint32_t now; /* ticks, of the last update or walk */

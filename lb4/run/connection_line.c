@@ -65,6 +65,38 @@ size_t connection_line_print(const struct connection *c, nsec_t wall, char *buff
 		c->direction[SERVER].bytes, print_greeting(c, greeting, sizeof(greeting)), error);
 }
 
+size_t connection_line_print_flow(const struct flow_line *l, nsec_t wall, char *buffer)
+{
+	const struct end_reason_info *end = &end_reasons[l->reason];
+	bool reached = l->account.connect > 0;
+	const char *service = l->service ? l->service->name : NULL;
+	const char *backend = l->backend ? l->backend->name : NULL;
+	char client[ADDRESS_TEXT_MAX], local[ADDRESS_TEXT_MAX], server[ADDRESS_TEXT_MAX];
+	char service_quoted[NAME_LENGTH_MAX + 3], backend_quoted[NAME_LENGTH_MAX + 3];
+	char server_quoted[ADDRESS_TEXT_MAX + 2];
+	char time[TEXT_TIME_MAX], error[192] = "";
+
+	text_print_time(wall, time);
+	address_print(&l->client, client);
+	if (l->error)
+		snprintf(error, sizeof(error), ",\"error\":\"%s%s%s\"", backend ? backend : "",
+			 backend ? ": " : "", strerrordesc_np(l->error));
+	return (size_t)snprintf(
+		buffer, CONNECTION_LINE_MAX,
+		"{\"time\":\"%s\",\"id\":%" PRIu64 ",\"service\":%s,\"backend\":%s,"
+		"\"client\":\"%s\",\"peer\":\"%s\",\"local\":\"%s\",\"server\":%s,\"end\":\"%s\","
+		"\"party\":\"%s\",\"tries\":1,\"connect_us\":%" PRIu64 ",\"duration_ms\":%" PRIu64
+		",\"bytes_in\":%" PRIu64 ",\"bytes_out\":%" PRIu64 ",\"path\":\"nat\"%s}\n",
+		time, l->id, quote(service, service_quoted, sizeof(service_quoted)),
+		quote(reached ? backend : NULL, backend_quoted, sizeof(backend_quoted)), client,
+		client, address_print(&l->local, local),
+		quote(reached ? address_print(&l->server, server) : NULL, server_quoted,
+		      sizeof(server_quoted)),
+		end->name, end_party_name(end->party), l->account.connect / NSEC_PER_USEC,
+		l->account.duration / NSEC_PER_MSEC, l->account.bytes_in, l->account.bytes_out,
+		error);
+}
+
 size_t connection_line_print_refused(const struct service *service, const struct address *client,
 				     const struct address *local, enum end_reason reason,
 				     nsec_t wall, char *buffer)

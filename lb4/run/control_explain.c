@@ -316,6 +316,8 @@ void control_get_explain(void *context, const struct http_request *q, struct htt
 	if (refused)
 		e.n_candidates = e.n_next = 0;
 	put_choice(&o, s, &e, refused);
+	control_explain_path(d, s, &client, &local,
+			     s != front ? "a route of another service leads here" : NULL, &o);
 	control_put(&o, "notes", take_ptr(notes));
 	control_answer(o, ret);
 }

@@ -110,10 +110,45 @@ json_t *control_show_fastpath(const struct daemon *d)
 	control_put(&o, "interfaces", interfaces);
 	control_put(&o, "flows", control_number(s.flows));
 	control_put(&o, "max_flows", control_number(s.max_flows));
+	control_put(&o, "replaced", control_number(s.replaced));
+	control_put(&o, "untold", control_number(s.untold));
 	control_put(&o, "captures", json_boolean(s.captures));
 	control_put(&o, "ways", show_ways(&s));
 	control_put(&o, "packets", verdicts);
 	return o;
+}
+
+static json_t *show_flow(const struct forwarding_flow *f)
+{
+	json_t *o = json_object();
+
+	control_put(&o, "backend", control_text(f->backend ? f->backend->name : NULL));
+	control_put(&o, "source", control_address(&f->source));
+	control_put(&o, "state", json_string(f->state));
+	control_put(&o, "age_ms", control_number(f->age / NSEC_PER_MSEC));
+	control_put(&o, "idle_ms", control_number(f->idle / NSEC_PER_MSEC));
+	return o;
+}
+
+void control_explain_path(const struct daemon *d, const struct live_service *s,
+			  const struct address *client, const struct address *local,
+			  const char *why_spliced, json_t **o)
+{
+	const struct snapshot_service *view = snapshot_find(d->snapshot, s->service);
+	struct forwarding_explanation e = {};
+	json_t *maps = json_null();
+
+	if (view && !why_spliced)
+		forwarding_explain(d, view, client, local, &e);
+	if (e.has_slot) {
+		maps = json_object();
+		control_put(&maps, "slot", control_number(e.slot));
+		control_put(&maps, "owner", control_text(e.owner ? e.owner->name : NULL));
+	}
+	control_put(o, "path", json_string(e.is_nat ? "nat" : "splice"));
+	control_put(o, "path_why", control_text(why_spliced ? why_spliced : e.why_not));
+	control_put(o, "maps", maps);
+	control_put(o, "flow", e.flow.is_there ? show_flow(&e.flow) : json_null());
 }
 
 struct fastpath_request {

@@ -8,6 +8,7 @@
 
 #include "http_server.h"
 
+struct address;
 struct backend_config;
 struct daemon;
 struct live_backend;
@@ -89,6 +90,14 @@ extern const char *const control_verdict_words[];
 /* How packets of nat get to a backend; null for NULL. */
 struct way;
 json_t *control_show_way(const struct way *w);
+
+/*
+ * Of a client's connection: "path" (nat or splice), "path_why", "maps" and "flow". `why_spliced`:
+ * it cannot be nat because of this; NULL: ask the fast path.
+ */
+void control_explain_path(const struct daemon *d, const struct live_service *s,
+			  const struct address *client, const struct address *local,
+			  const char *why_spliced, json_t **o);
 
 /* control_routes.c: the routes of a service (an empty array: none) and what it asks of hellos. */
 json_t *control_tls_routes(const struct daemon *d, const struct live_service *s);

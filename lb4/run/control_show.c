@@ -10,6 +10,7 @@
 #include "daemon.h"
 #include "descriptors.h"
 #include "drift.h"
+#include "forwarding.h"
 #include "text.h"
 #include "worker.h"
 
@@ -88,8 +89,9 @@ static void put_totals(json_t **o, const struct daemon *d)
 /* What should not happen and is counted: zeroes on a good day. */
 static json_t *show_trouble(const struct daemon *d)
 {
-	uint64_t accept_pauses = 0, memory_pauses = 0, starved = 0, lines_dropped = 0,
-		 reports_dropped = 0, parking_failures = 0, pipe_shortages = 0;
+	uint64_t accept_pauses = 0, memory_pauses = 0, starved = 0,
+		 lines_dropped = forwarding_lines_dropped(d), reports_dropped = 0,
+		 parking_failures = 0, pipe_shortages = 0;
 	struct checker_stats checker;
 	json_t *o = json_object();
 
@@ -193,8 +195,9 @@ static json_t *show_connection(const struct connection_info *c)
 	control_put(&o, "peer", control_address(&c->peer));
 	control_put(&o, "local", control_address(&c->local));
 	control_put(&o, "server", c->backend ? control_address(&c->backend->address) : json_null());
-	control_put(&o, "relay", json_string(c->relay));
-	control_put(&o, "worker", control_number(c->worker));
+	control_put(&o, "path", json_string(c->relay ? "splice" : "nat"));
+	control_put(&o, "relay", control_text(c->relay));
+	control_put(&o, "worker", c->relay ? control_number(c->worker) : json_null());
 	control_put(&o, "tries", control_number(c->tries));
 	control_put(&o, "age_ms", control_number(c->age / NSEC_PER_MSEC));
 	control_put(&o, "idle_ms", control_number(c->idle / NSEC_PER_MSEC));

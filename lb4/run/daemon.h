@@ -109,7 +109,7 @@ struct daemon {
 	struct checker *checker;
 	struct control *control;
 	struct forwarding *forwarding; /* NULL: the configuration names no interfaces */
-	struct mailbox reports; /* from checker and workers */
+	struct mailbox reports;	       /* from checker and workers */
 	struct live_service **services;
 	size_t n_services;
 	struct snapshot *snapshot; /* what the workers obey */
@@ -208,14 +208,16 @@ struct connection_info {
 	struct service *via;	 /* referenced: the service whose route led here; or NULL */
 	char *sni;		 /* the server name its ClientHello asked for; or NULL */
 	struct address client, peer, local;
-	const char *relay; /* how its bytes are moved: "copy" or "splice" */
-	unsigned worker, tries;
+	const char *relay; /* how its bytes are moved: "copy" or "splice"; NULL: a flow of nat … */
+	unsigned worker;   /* … which no worker has */
+	unsigned tries;
 	nsec_t age, idle;
 	uint64_t bytes_in, bytes_out;
 };
 
 /*
- * Asks every worker for up to `n_max` of its connections, of `service` or (NULL) of all. The
+ * Asks every worker for up to `n_max` of its connections, of `service` or (NULL) of all, and adds as
+ * many flows of nat. The
  * caller owns *ret (connection_infos_free). Waits for the workers, which answer within
  * milliseconds; -ETIMEDOUT when one does not answer within a second.
  */

@@ -208,24 +208,30 @@ static void on_check(struct daemon *d, const struct check_report *report)
 		failed_changed(t->service, t->backend);
 }
 
-static void on_passive(struct daemon *d, const struct passive_report *report)
+void daemon_on_evidence(struct daemon *d, const struct backend *backend, uint64_t consecutive,
+			int error)
 {
-	struct live_service *s = daemon_find_service(d, report->backend->service_name);
-	struct live_backend *b = s ? live_service_find_backend(s, report->backend->name) : NULL;
-	unsigned consecutive =
-		report->consecutive > UINT32_MAX ? UINT32_MAX : (unsigned)report->consecutive;
+	struct live_service *s = daemon_find_service(d, backend->service_name);
+	struct live_backend *b = s ? live_service_find_backend(s, backend->name) : NULL;
 	bool changed;
 
-	if (!b || b->backend != report->backend)
+	if (!b || b->backend != backend)
 		return;
-	changed =
-		health_on_passive(&b->health, consecutive, strerrordesc_np(report->error), d->now);
+	if (consecutive > UINT32_MAX)
+		consecutive = UINT32_MAX;
+	changed = health_on_passive(&b->health, (unsigned)consecutive, strerrordesc_np(error),
+				    d->now);
 	daemon_lower_deadline(d, health_next(&b->health));
 	if (!changed)
 		return;
 	if (s->check.kind != CHECK_NONE)
 		checker_suspect(d->checker, b->target_id);
 	failed_changed(s, (size_t)(b - s->backends));
+}
+
+static void on_passive(struct daemon *d, const struct passive_report *report)
+{
+	daemon_on_evidence(d, report->backend, report->consecutive, report->error);
 }
 
 static void take(struct daemon *d, struct report *report)

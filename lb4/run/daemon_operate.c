@@ -275,8 +275,15 @@ int daemon_connections(struct daemon *d, const char *service, size_t n_max,
 		       struct connection_info **ret, size_t *ret_n)
 {
 	struct live_service *s = service ? daemon_find_service(d, service) : NULL;
+	int r;
 
 	if (service && !s)
 		return -ENOENT;
-	return workers_list(d->workers, d->n_workers, s ? s->service : NULL, n_max, ret, ret_n);
+	r = workers_list(d->workers, d->n_workers, s ? s->service : NULL, n_max, ret, ret_n);
+	if (r < 0)
+		return r;
+	r = forwarding_connections(d, s ? s->service : NULL, n_max, ret, ret_n);
+	if (r < 0)
+		connection_infos_free(*ret, *ret_n);
+	return r;
 }

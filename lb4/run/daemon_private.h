@@ -87,6 +87,12 @@ void daemon_leave_backend(struct daemon *d, struct backend *b, enum end_reason r
 /* Carries out what the checker and the workers have reported. */
 void daemon_take_reports(struct daemon *d);
 
+/*
+ * Clients' connections speak against the backend, so many in a row, the last with `error` (a
+ * positive errno). What becomes of that is decided at the end of the round.
+ */
+void daemon_on_evidence(struct daemon *d, const struct backend *b, uint64_t consecutive, int error);
+
 /* Lets the pool decide, tells workers whom to leave, and wants a snapshot when the table is new. */
 void daemon_update_pool(struct daemon *d, struct live_service *s);
 

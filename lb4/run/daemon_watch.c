@@ -4,6 +4,7 @@
  * word, and counters of trouble, which workers raise more often than anybody wants to read.
  */
 #include "daemon_private.h"
+#include "forwarding.h"
 #include "worker.h"
 
 /* A drain is looked at this often; workers obey within that, too. */
@@ -43,6 +44,7 @@ void daemon_look_at_drain(struct daemon *d, const struct live_service *s, struct
 
 static void sum_trouble(const struct daemon *d, struct trouble *ret)
 {
+	ret->lines_dropped = forwarding_lines_dropped(d);
 	for (unsigned i = 0; i < d->n_workers; i++) {
 		const struct worker_counters *c = worker_counters(d->workers[i]);
 

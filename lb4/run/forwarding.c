@@ -9,9 +9,10 @@
 #include "capture.h"
 #include "daemon_private.h"
 #include "fastpath.h"
-#include "flow_table.h"
+#include "flow_teller.h"
 #include "forwarding.h"
 #include "interface.h"
+#include "lb4_hash.h"
 #include "netlink_watch.h"
 #include "pins.h"
 #include "placement.h"
@@ -22,6 +23,11 @@
 /* The flow table is walked in so long, a part at a time. */
 #define WALK_PARTS    20
 #define WALK_INTERVAL (100 * NSEC_PER_MSEC) /* from one part to the next */
+
+/* Beside that those are looked for that are over, or wait for an answer: so many places each time,
+ * of 8 MB, which is about a millisecond, or in so many parts where there are more. */
+#define GLANCE_PLACES (1u << 17)
+#define GLANCE_PARTS  16
 
 /*
  * The kernel tells when ways may have changed, and is asked at once; while it goes on telling, so
@@ -48,6 +54,7 @@ struct forwarding {
 	struct placement *placement;
 	struct capture *capture;
 	struct flow_table table;
+	struct flow_teller teller;
 	struct raw raw;
 	struct pins pins;
 	bool pinned;  /* flows outlive lb4 */
@@ -65,12 +72,14 @@ struct forwarding {
 	uint32_t max_flows;
 	struct ways_rules rules;
 	struct ways *ways;
-	int watch;		/* news of the kernel's; −1: there are none */
-	bool ways_changed;	/* since they were told to the programs */
-	nsec_t look_next;	/* at interfaces and ways … */
-	nsec_t look_not_before; /* … and not earlier, whatever the news */
-	uint32_t walk_at;	/* place of the table */
-	uint32_t ways_at;	/* line of the other table */
+	int watch;		     /* news of the kernel's; −1: there are none */
+	bool ways_changed;	     /* since they were told to the programs */
+	nsec_t look_next;	     /* at interfaces and ways … */
+	nsec_t look_not_before;	     /* … and not earlier, whatever the news */
+	uint32_t walk_at, glance_at; /* places of the table */
+	bool glance_found;	     /* something, since it began at the first place … */
+	uint64_t glance_news;	     /* … when there was this news */
+	uint32_t ways_at;	     /* line of the other table */
 	nsec_t walk_next;
 	size_t n_homeless; /* services that found no room, as last told */
 	size_t n_lingering;
@@ -238,7 +247,7 @@ static void set_ports(struct lb4_control *c, const struct config *config, bool a
 	c->answer_count = (uint16_t)(high - low + 1);
 }
 
-static int load(struct forwarding *f, const struct config *config, const char *config_path)
+static int load(struct forwarding *f, struct daemon *d, const struct config *config)
 {
 	const struct fastpath_sizes sizes = sizes_of(config);
 	struct lb4_control *control;
@@ -260,7 +269,7 @@ static int load(struct forwarding *f, const struct config *config, const char *c
 	if (r < 0)
 		return r;
 	control = f->maps->control;
-	control->owner = owner_of(config_path);
+	control->owner = owner_of(d->config_path);
 	set_ports(control, config, adopted);
 	if (adopted)
 		log_info("the fast path of an earlier start is taken over, with its flows");
@@ -268,11 +277,13 @@ static int load(struct forwarding *f, const struct config *config, const char *c
 		.control = control,
 		.vips = f->maps->vips,
 		.flows = f->maps->flows,
+		.records = f->maps->records,
 		.lines = f->maps->lines,
 		.counters = f->maps->backend_counters,
 		.n_flows = f->maps->n_flows,
 		.n_lines = f->maps->n_lines,
 	};
+	flow_teller_init(&f->teller, d, f->placement, f->maps);
 	f->max_flows = f->maps->n_lines; /* of an earlier start, perhaps */
 	return 0;
 }
@@ -361,7 +372,7 @@ void forwarding_start(struct daemon *d, const struct config *config)
 		.rules = {is_attached, tell_way, d},
 	};
 	d->forwarding = f;
-	f->error = load(f, config, d->config_path);
+	f->error = load(f, d, config);
 	if (f->error < 0) {
 		log_error("the fast path cannot be had: %s; everything is spliced", why(f->error));
 		unload(f);
@@ -533,41 +544,49 @@ static struct address address_of(const uint8_t ip[16], __be16 port)
 	return a;
 }
 
-/* Both sides hear of it; a side that does not expect these numbers goes on, and meets no flow. */
-static void send_resets(struct forwarding *f, const struct lb4_flow *flow)
+/* Whose names the packets of a flow bear. */
+struct ends {
+	struct address client, service, ours, server;
+};
+
+static struct ends ends_of(const struct forwarding *f, const struct lb4_flow *flow)
 {
 	const struct lb4_backend *b = &f->maps->backends[flow->backend];
 	const struct lb4_vip *vip = &f->maps->vips[flow->vip];
-	struct address client = address_of(flow->client, flow->client_port);
-	struct address service = address_of(vip->address, vip->port);
-	struct address ours = address_of(b->source, flow->port);
-	struct address server = address_of(b->address, b->port);
+
+	return (struct ends){
+		.client = address_of(flow->client, flow->client_port),
+		.service = address_of(vip->address, vip->port),
+		.ours = address_of(b->source, flow->port),
+		.server = address_of(b->address, b->port),
+	};
+}
+
+/* Both sides hear of it; a side that does not expect these numbers goes on, and meets no flow. */
+static void send_resets(struct forwarding *f, const struct lb4_flow *flow)
+{
+	struct ends e = ends_of(f, flow);
 
 	if (!(flow->state & LB4_FLOW_ANSWERED))
 		return; /* the numbers are not known, and nobody believes in it */
-	raw_send_reset(&f->raw, &service, &client, flow->server_next);
-	raw_send_reset(&f->raw, &ours, &server, flow->client_next);
+	raw_send_reset(&f->raw, &e.service, &e.client, flow->server_next);
+	raw_send_reset(&f->raw, &e.ours, &e.server, flow->client_next);
 }
 
-static enum end_reason reason_of(const struct lb4_flow *flow, enum flow_fate fate)
+/* Whether it believes the other side's RST: what was on its way has arrived by now. */
+static void ask(struct forwarding *f, uint32_t place, struct lb4_flow *flow)
 {
-	switch (fate) {
-	case FLOW_IDLE:
-		return END_IDLE;
-	case FLOW_HALF_CLOSED:
-		return END_HALF_CLOSED;
-	case FLOW_OLD:
-		return END_LIFETIME;
-	case FLOW_ABANDONED:
-		return flow->state & LB4_FLOW_ANSWERED ? END_CLIENT_TIMEOUT : END_SERVER_TIMEOUT;
-	case FLOW_CLOSED:
-		break;
-	case FLOW_LIVES:
-		return END_NONE;
-	}
-	if (flow->state & LB4_FLOW_CLIENT_RST)
-		return END_CLIENT_RESET;
-	return flow->state & LB4_FLOW_SERVER_RST ? END_SERVER_RESET : END_DONE;
+	struct ends e = ends_of(f, flow);
+
+	if ((int32_t)(flow_ticks(f->now) - flow->last) < 2 ||
+	    !flow_table_mark(&f->table, place, flow, LB4_FLOW_ASKED))
+		return;
+	if (flow->state & LB4_FLOW_CLIENT_DOUBT)
+		raw_send_question(&f->raw, &e.ours, &e.server, flow->client_next - 1,
+				  flow->server_next);
+	else
+		raw_send_question(&f->raw, &e.service, &e.client, flow->server_next - 1,
+				  flow->client_next);
 }
 
 static bool is_reset(enum flow_fate fate)
@@ -575,32 +594,73 @@ static bool is_reset(enum flow_fate fate)
 	return fate == FLOW_IDLE || fate == FLOW_HALF_CLOSED || fate == FLOW_OLD;
 }
 
-/* Of a walk through all: counted, or ended. */
-static bool visit(void *context, const struct lb4_flow *flow)
+/* As long as one try may take; a client's next SYN is another one. */
+static bool is_unanswered(const struct forwarding *f, uint32_t place, const struct lb4_flow *flow,
+			  const struct service_settings *s)
 {
-	struct forwarding *f = context;
+	nsec_t until = nsec_add(f->table.records[place].born, s->connect_timeout);
+
+	return !(flow->state & LB4_FLOW_ANSWERED) && !lb4_flow_is_over(flow->state) &&
+	       until < f->now;
+}
+
+static enum flow_fate judge(const struct forwarding *f, uint32_t place, const struct lb4_flow *flow)
+{
 	const struct service_settings *s = placement_settings(f->placement, flow);
 	struct flow_limits limits = {
 		.idle = flow_ticks_of(ORPHAN_IDLE),
 		.half_closed = flow_ticks_of(ORPHAN_IDLE),
 	};
-	enum flow_fate fate;
 
-	if (s)
-		limits = (struct flow_limits){
-			.idle = flow_ticks_of(s->idle_timeout),
-			.half_closed = flow_ticks_of(s->half_closed_timeout),
-			.lifetime = flow_ticks_of(s->lifetime),
-		};
-	fate = flow_judge(flow, &limits, flow_ticks(f->now));
-	if (fate == FLOW_LIVES) {
-		placement_count(f->placement, flow);
+	if (!s)
+		return flow_judge(flow, &limits, flow_ticks(f->now));
+	if (is_unanswered(f, place, flow, s))
+		return FLOW_ABANDONED;
+	limits = (struct flow_limits){
+		.idle = flow_ticks_of(s->idle_timeout),
+		.half_closed = flow_ticks_of(s->half_closed_timeout),
+		.lifetime = flow_ticks_of(s->lifetime),
+	};
+	return flow_judge(flow, &limits, flow_ticks(f->now));
+}
+
+/* Its end, once. False: it has changed, and is not what was judged. */
+static bool tell_end(struct forwarding *f, uint32_t place, struct lb4_flow *flow,
+		     enum end_reason reason)
+{
+	if (flow->state & LB4_FLOW_TOLD)
 		return true;
-	}
-	placement_tell_end(f->placement, flow, reason_of(flow, fate));
+	if (!flow_table_mark(&f->table, place, flow, LB4_FLOW_TOLD))
+		return false;
+	flow_teller_end(&f->teller, place, flow, reason, f->now);
+	return true;
+}
+
+/* Whether it lives; its end is told as soon as it is seen, and it may keep its place for a while. */
+static bool look(void *context, uint32_t place, struct lb4_flow *flow)
+{
+	struct forwarding *f = context;
+	enum flow_fate fate = judge(f, place, flow);
+	enum end_reason reason = flow_end_reason(flow, fate);
+
+	if (reason != END_NONE && !tell_end(f, place, flow, reason))
+		return true;
 	if (is_reset(fate))
 		send_resets(f, flow);
-	return false;
+	else if (reason == END_NONE && (flow->state & LB4_FLOW_DOUBT))
+		ask(f, place, flow);
+	return fate == FLOW_LIVES;
+}
+
+/* Of a walk through all: counted, or ended. */
+static bool visit(void *context, uint32_t place, struct lb4_flow *flow)
+{
+	struct forwarding *f = context;
+	bool lives = look(f, place, flow);
+
+	if (lives)
+		placement_count(f->placement, flow);
+	return lives;
 }
 
 static uint32_t visit_way(void *context, const struct lb4_way *way)
@@ -611,14 +671,15 @@ static uint32_t visit_way(void *context, const struct lb4_way *way)
 }
 
 /* Of a walk that resets the flows of a backend, or of all. */
-static bool leave(void *context, const struct lb4_flow *flow)
+static bool leave(void *context, uint32_t place, struct lb4_flow *flow)
 {
 	struct forwarding *f = context;
 
 	if (lb4_flow_is_over(flow->state) ||
 	    (f->leaving && placement_backend(f->placement, flow) != f->leaving))
 		return true;
-	placement_tell_end(f->placement, flow, f->reason);
+	if (!tell_end(f, place, flow, f->reason))
+		return true;
 	send_resets(f, flow);
 	return false;
 }
@@ -627,6 +688,7 @@ static void leave_all(struct forwarding *f, const struct backend *b, enum end_re
 {
 	f->leaving = b;
 	f->reason = reason;
+	f->now = clock_now();
 	fastpath_synchronize(); /* no program is about to begin another one */
 	flow_table_walk(&f->table, 0, f->table.n_flows, leave, f);
 	placement_tell_counters(f->placement);
@@ -640,6 +702,16 @@ void forwarding_leave_backend(struct daemon *d, const struct backend *b, enum en
 	leave_all(d->forwarding, b, reason);
 }
 
+/* What is to be told before lb4 ends. */
+static void tell_last(struct forwarding *f)
+{
+	f->now = clock_now();
+	flow_table_glance(&f->table, 0, f->table.n_flows, look, f);
+	if (!f->pinned)
+		leave_all(f, NULL, END_STOPPED);
+	line_box_flush(&f->teller.lines);
+}
+
 void forwarding_stop(struct daemon *d)
 {
 	struct forwarding *f = d->forwarding;
@@ -648,13 +720,48 @@ void forwarding_stop(struct daemon *d)
 		return;
 	if (f->fastpath)
 		f->maps->control->accepts = 0;
-	if (f->fastpath && !f->pinned)
-		leave_all(f, NULL, END_STOPPED);
+	if (f->fastpath)
+		tell_last(f);
 	unload(f);
 	for (size_t i = 0; i < f->n_interfaces; i++)
 		free(f->interfaces[i].name);
 	free(f);
 	d->forwarding = NULL;
+}
+
+static bool look_again(void *context, uint32_t place, struct lb4_flow *flow)
+{
+	struct forwarding *f = context;
+
+	f->glance_found = true;
+	return look(f, place, flow);
+}
+
+/* Nothing has begun or ended since it last went through all, and found nothing: the walk will do. */
+static bool glance_is_idle(struct forwarding *f)
+{
+	uint64_t news = placement_news(f->placement);
+
+	if (f->glance_at > 0)
+		return false;
+	if (!f->glance_found && f->glance_news == news)
+		return true;
+	f->glance_found = false;
+	f->glance_news = news;
+	return false;
+}
+
+static void glance_on(struct forwarding *f)
+{
+	uint32_t n = f->table.n_flows / GLANCE_PARTS;
+
+	if (glance_is_idle(f))
+		return;
+	if (n < GLANCE_PLACES)
+		n = GLANCE_PLACES;
+	f->glance_at = flow_table_glance(&f->table, f->glance_at, n, look_again, f);
+	if (f->glance_at >= f->table.n_flows)
+		f->glance_at = 0;
 }
 
 static void walk_on(struct forwarding *f)
@@ -699,7 +806,7 @@ void forwarding_take_news(struct daemon *d)
 }
 
 /* Asks the kernel, and tells the programs if the answers are others than before. */
-static void look(struct daemon *d)
+static void look_around(struct daemon *d)
 {
 	struct forwarding *f = d->forwarding;
 	nsec_t begun = clock_now(), took;
@@ -723,15 +830,18 @@ void forwarding_on_time(struct daemon *d)
 	if (!f || !f->fastpath)
 		return;
 	if (f->look_next <= d->now)
-		look(d);
+		look_around(d);
 	f->now = clock_now(); /* not that of the round, which may have taken long */
 	if (f->walk_next <= d->now) {
+		glance_on(f);
 		walk_on(f);
 		capture_on_time(f->capture, d->now);
 		f->walk_next = nsec_add(d->now, WALK_INTERVAL);
 	}
+	line_box_on_time(&f->teller.lines, f->now);
 	daemon_lower_deadline(d, f->walk_next);
 	daemon_lower_deadline(d, f->look_next);
+	daemon_lower_deadline(d, line_box_next(&f->teller.lines));
 }
 
 /* --- What is shown --- */
@@ -779,9 +889,134 @@ bool forwarding_status(const struct daemon *d, struct forwarding_status *ret)
 	ret->captures = capture_is_active(f->capture);
 	ret->flows = placement_flows(f->placement);
 	ret->max_flows = f->max_flows;
+	ret->replaced = placement_replaced(f->placement);
+	ret->untold = __atomic_load_n(&f->maps->control->untold, __ATOMIC_RELAXED);
 	count_ways(f, ret);
 	for (uint32_t i = 0; i < f->maps->n_cpus; i++)
 		for (size_t j = 0; j < LB4_VERDICT_COUNT; j++)
 			ret->verdicts[j] += f->maps->verdict_counters[i].n[j];
 	return true;
+}
+
+uint64_t forwarding_lines_dropped(const struct daemon *d)
+{
+	return d->forwarding ? d->forwarding->teller.n_dropped : 0;
+}
+
+int forwarding_connections(const struct daemon *d, const struct service *only, size_t n_max,
+			   struct connection_info **infos, size_t *n)
+{
+	const struct forwarding *f = d->forwarding;
+	uint32_t n_flows = f && f->fastpath ? f->table.n_flows : 0;
+	size_t room = *n + (n_max < n_flows ? n_max : n_flows), at = *n;
+	struct connection_info *more = reallocarray(*infos, room + 1, sizeof(more[0]));
+	nsec_t now = clock_now();
+	struct lb4_flow flow;
+
+	if (!more)
+		return -ENOMEM;
+	*infos = more;
+	for (uint32_t i = 0; i < n_flows && at < room; i++)
+		if (flow_table_read(&f->table, i, &flow) && !lb4_flow_is_over(flow.state) &&
+		    (!only || placement_service(f->placement, &flow) == only) &&
+		    flow_teller_show(&f->teller, i, &flow, now, &more[at]))
+			at++;
+	*n = at;
+	return 0;
+}
+
+static struct lb4_tuple tuple_of(const struct address *from, const struct address *to)
+{
+	struct lb4_tuple t = {.protocol = IPPROTO_TCP};
+
+	memcpy(t.source, from->ip, sizeof(t.source));
+	memcpy(t.destination, to->ip, sizeof(t.destination));
+	t.source_port = htons(from->port);
+	t.destination_port = htons(to->port);
+	return t;
+}
+
+/* Whether that place of the maps is a backend that new flows can get to. */
+static const char *explain_owner(const struct forwarding *f, uint16_t owner,
+				 struct forwarding_explanation *ret)
+{
+	const struct lb4_flow flow = {.backend = owner};
+
+	if (owner >= f->maps->n_backends)
+		return "its slot has no owner";
+	ret->owner = placement_backend(f->placement, &flow);
+	return f->maps->backends[owner].reachable
+		       ? NULL
+		       : "the backend is not reached through one of the interfaces";
+}
+
+/* As choose() of the program does; why not, or NULL. */
+static const char *explain_slot(const struct forwarding *f, uint32_t vip, struct lb4_tuple tuple,
+				struct forwarding_explanation *ret)
+{
+	uint16_t index = f->maps->vips[vip].service;
+	const struct lb4_service *s = &f->maps->services[index];
+
+	if (index >= LB4_SERVICES_MAX || !s->accepts || s->ring_size == 0)
+		return "the service has no place in the fast path's tables";
+	if (s->hash_source)
+		lb4_tuple_keep_source(&tuple, s->mask_ipv4, s->mask_ipv6);
+	ret->has_slot = true;
+	ret->slot = lb4_slot(lb4_flow_hash(&f->maps->control->choice, &tuple), s->ring_size);
+	return explain_owner(f,
+			     f->maps->ring[s->ring + ret->slot / LB4_RING_CHUNK]
+				     .owner[ret->slot % LB4_RING_CHUNK],
+			     ret);
+}
+
+static void explain_flow(const struct forwarding *f, const struct lb4_tuple *client,
+			 struct forwarding_flow *ret)
+{
+	nsec_t now = clock_now();
+	struct connection_info info;
+	struct lb4_flow flow;
+	uint32_t place;
+
+	if (!flow_table_find(&f->table, client, f->maps->backends, f->maps->n_backends, &place,
+			     &flow))
+		return;
+	*ret = (struct forwarding_flow){
+		.is_there = true,
+		.backend = placement_backend(f->placement, &flow),
+		.state = flow_state_name(flow.state) ?: "ending",
+		.source = address_of(f->maps->backends[flow.backend].source, flow.port),
+	};
+	if (!flow_teller_show(&f->teller, place, &flow, now, &info))
+		return;
+	ret->age = info.age;
+	ret->idle = info.idle;
+	service_unref(info.service);
+	backend_unref(info.backend);
+}
+
+void forwarding_explain(const struct daemon *d, const struct snapshot_service *s,
+			const struct address *client, const struct address *local,
+			struct forwarding_explanation *ret)
+{
+	const struct forwarding *f = d->forwarding;
+	const struct lb4_tuple tuple = tuple_of(client, local);
+	uint32_t vip;
+
+	*ret = (struct forwarding_explanation){};
+	if (f && f->fastpath)
+		explain_flow(f, &tuple, &ret->flow);
+	if (s->settings.forward != FORWARD_NAT)
+		return;
+	if (!f || !f->fastpath) {
+		ret->why_not = f ? why(f->error) : "the configuration names no interfaces";
+		return;
+	}
+	vip = placement_find_vip(f->placement, local);
+	if (vip == LB4_VIP_NONE)
+		ret->why_not = "the fast path does not know that address";
+	else
+		ret->why_not = explain_slot(f, vip, tuple, ret);
+	if (!f->maps->control->accepts)
+		ret->why_not = "the fast path is off";
+	ret->is_nat = !ret->why_not;
 }

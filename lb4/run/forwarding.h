@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "address.h"
+#include "clock.h"
 #include "end_reason.h"
 #include "lb4_fastpath.h"
 
@@ -17,7 +19,10 @@ struct address;
 struct backend;
 struct capture;
 struct config;
+struct connection_info;
 struct daemon;
+struct service;
+struct snapshot_service;
 struct forwarding;
 struct way;
 
@@ -62,6 +67,8 @@ struct forwarding_status {
 	bool accepts;
 	bool captures; /* packets are being captured */
 	uint64_t flows, max_flows;
+	uint64_t replaced; /* flows that gave way before their clients had acknowledged them */
+	uint64_t untold;   /* flows that were over and gave way before that was told */
 	uint64_t verdicts[LB4_VERDICT_COUNT];
 	struct forwarding_interface {
 		const char *name;
@@ -79,3 +86,32 @@ bool forwarding_status(const struct daemon *d, struct forwarding_status *ret);
 
 /* How packets of nat get to the backend with that address; NULL: it is nobody's of nat. */
 const struct way *forwarding_way(const struct daemon *d, const struct address *backend);
+
+/*
+ * Flows, of `only` or (NULL) of all services, are added to the `*n` connections of `*infos`, at
+ * most `n_max`. -ENOMEM. What there is stays as it was then.
+ */
+int forwarding_connections(const struct daemon *d, const struct service *only, size_t n_max,
+			   struct connection_info **infos, size_t *n);
+
+/* Lines of flows for the connection log that were lost. */
+uint64_t forwarding_lines_dropped(const struct daemon *d);
+
+/* What the programs would do with a SYN from `client` to `local`, by what their maps say. */
+struct forwarding_explanation {
+	bool is_nat;	     /* it becomes a flow … */
+	const char *why_not; /* … or it does not, because of this; NULL: nobody wants it to */
+	bool has_slot;
+	uint32_t slot;
+	const struct backend *owner; /* NULL: none */
+	struct forwarding_flow {
+		bool is_there;		       /* of a connection that there is */
+		const struct backend *backend; /* NULL: no longer known */
+		const char *state;	       /* as of connections; "ending": it is over */
+		struct address source;	       /* ours, towards the backend */
+		nsec_t age, idle;
+	} flow;
+};
+void forwarding_explain(const struct daemon *d, const struct snapshot_service *s,
+			const struct address *client, const struct address *local,
+			struct forwarding_explanation *ret);

@@ -147,8 +147,8 @@ static nsec_t next_deadline(const struct worker *w)
 {
 	nsec_t next = splicer_next(&w->splicer);
 
-	if (worker_lines_next(w) < next)
-		next = worker_lines_next(w);
+	if (line_box_next(&w->lines) < next)
+		next = line_box_next(&w->lines);
 	if (w->resume_at < next)
 		next = w->resume_at;
 	if (w->trim_at < next)
@@ -214,9 +214,9 @@ static void loop(struct worker *w)
 		worker_accept_resume(w);
 		trim(w);
 		tell_levels(w);
-		worker_lines_on_time(w);
+		line_box_on_time(&w->lines, w->splicer.now);
 	}
-	worker_lines_flush(w);
+	line_box_flush(&w->lines);
 }
 
 /* The last connection has ended: nothing of theirs is left. */
@@ -337,7 +337,7 @@ int worker_start(const struct worker_setup *setup, struct worker **ret)
 		.mailbox = MAILBOX_INIT,
 		.started_lock = PTHREAD_MUTEX_INITIALIZER,
 		.started_cond = PTHREAD_COND_INITIALIZER,
-		.lines_due = NSEC_NEVER,
+		.lines = LINE_BOX_INIT(setup->lines, setup->line_policy, worker_lines_dropped),
 		.resume_at = NSEC_NEVER,
 		.trim_at = NSEC_NEVER,
 	};

@@ -4,8 +4,7 @@
 
 #include <pthread.h>
 
-#include "line_writer.h"
-#include "refusal_lines.h"
+#include "line_box.h"
 #include "slots.h"
 #include "splicer.h"
 #include "worker.h"
@@ -38,10 +37,7 @@ struct worker {
 	struct splicer splicer;
 	struct snapshot *snapshot;
 	struct slots listeners;
-	struct line_chunk *lines; /* being gathered, or NULL */
-	nsec_t lines_due;	  /* when they are passed on */
-	uint32_t line_count;	  /* for sampling */
-	struct refusal_lines refusals;
+	struct line_box lines;
 	bool paused;	  /* accepting is */
 	bool shortage;	  /* … for want of descriptors, until resume_at */
 	nsec_t resume_at; /* when a paused worker looks again */
@@ -74,10 +70,7 @@ void worker_line_end(struct worker *w, const struct connection *c);
 void worker_line_refused(struct worker *w, const struct service *service, int fd,
 			 const struct address *client, const struct address *local,
 			 enum end_reason reason);
-/* Writes what is due, and passes on what was gathered long enough ago. */
-void worker_lines_on_time(struct worker *w);
-nsec_t worker_lines_next(const struct worker *w);
-void worker_lines_flush(struct worker *w);
+void worker_lines_dropped(struct line_box *b, size_t n);
 
 /* worker_trouble.c: a counter of what should not happen has gone up. */
 void worker_report_trouble(struct worker *w);

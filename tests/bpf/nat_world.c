@@ -123,6 +123,7 @@ static void wipe(const struct fastpath_maps *m)
 	memset(m->motion, 0, m->n_ring_chunks * sizeof(m->motion[0]));
 	memset(m->spliced, 0, sizeof(*m->spliced));
 	memset(m->flows, 0, m->n_flows * sizeof(m->flows[0]));
+	memset(m->records, 0, m->n_flows * sizeof(m->records[0]));
 	memset(m->lines, 0, m->n_lines * sizeof(m->lines[0]));
 	memset(m->backend_counters, 0,
 	       (size_t)m->n_backends * m->n_cpus * sizeof(m->backend_counters[0]));

@@ -126,10 +126,12 @@ static void syn_again(void **state)
 	/* When it is over, the client may begin anew, with the backend of today. */
 	nat_world_client(w, CLIENT_PORT, ACK | FIN, &s);
 	nat_world_server(w, port, ACK | FIN, &s);
+	nat_world_flow(w, CLIENT_PORT)->state |= LB4_FLOW_TOLD;
 	assert_int_equal(nat_world_client(w, CLIENT_PORT, SYN, &s), REDIRECTED);
 	assert_string_equal(s.to, "10.0.0.11");
 	assert_int_equal(nat_world_count_flows(w), 1);
 	assert_int_equal(nat_world_count_ways(w), 1);
+	assert_int_equal(w->maps->control->untold, 0);
 }
 
 static void resets(void **state)
@@ -189,13 +191,17 @@ static void blind(void **state)
 	s = nat_world_segment(RST, 0x70000000, 0);
 	nat_world_send(w, &s, REDIRECTED);
 	assert_int_equal(f->state, LB4_FLOW_ANSWERED | LB4_FLOW_ESTABLISHED);
-	/* Near, but not what the backend would believe: a doubt, until somebody goes on. */
+	/* Near, but not what the backend would believe: a doubt, until somebody goes on who was asked
+	 * about it. */
 	s = nat_world_segment(RST, 1001 + 5000, 0);
 	nat_world_send(w, &s, REDIRECTED);
-	assert_true(f->state & LB4_FLOW_DOUBT);
+	assert_int_equal(f->state & LB4_FLOW_DOUBT, LB4_FLOW_CLIENT_DOUBT);
 	assert_false(f->state & LB4_FLOW_CLIENT_RST);
 	assert_int_equal(nat_world_server(w, port, ACK, &s), REDIRECTED);
-	assert_false(f->state & LB4_FLOW_DOUBT);
+	assert_true(f->state & LB4_FLOW_CLIENT_DOUBT);
+	f->state |= LB4_FLOW_ASKED;
+	assert_int_equal(nat_world_server(w, port, ACK, &s), REDIRECTED);
+	assert_false(f->state & (LB4_FLOW_DOUBT | LB4_FLOW_ASKED));
 	s = nat_world_segment(RST, 1001, 0);
 	nat_world_send(w, &s, REDIRECTED);
 	assert_true(f->state & LB4_FLOW_CLIENT_RST);

@@ -36,30 +36,32 @@ check_within 2 "logged as client-reset by the client" has_ended '.end == "client
 talks "the server's reset reaches the client" "$VIP:${PORT[abort]}" send=hi reset
 check_within 2 "logged as server-reset by the server" has_ended '.end == "server-reset" and .party == "server"'
 
-talks "an idle connection is ended" --within 4s "$VIP:1001" send=hi name recv=hi end
+talks "an idle connection is ended" --within 6s "$VIP:1001" send=hi name recv=hi end
 check_number "after idle_timeout, ms" "$(took end)" '>=' 950
-check_number "and soon, ms" "$(took end)" '<=' 1600
+check_number "and soon, ms" "$(took end)" '<=' "$(soon_after 1600)"
 check_within 2 "logged as idle-timeout by lb4" has_ended '.end == "idle-timeout" and .party == "lb4"'
 talks "one that moves now and then is not" --within 4s "$VIP:1001" send=a name recv=a quiet=700ms send=b recv=b quiet=700ms send=c recv=c quiet=700ms send=d recv=d fin eof
 check_equal "ended by idle_timeout so far" "$(ended '.end == "idle-timeout"')" 1
 
-talks "a half-closed connection is ended" --within 4s "$VIP:1002" send=hi name recv=hi fin end
+talks "a half-closed connection is ended" --within 6s "$VIP:1002" send=hi name recv=hi fin end
 check_number "after half_closed_timeout, ms" "$(took end)" '>=' 950
-check_number "and soon, ms" "$(took end)" '<=' 1600
+check_number "and soon, ms" "$(took end)" '<=' "$(soon_after 1600)"
 check_within 2 "logged as half-closed-timeout" has_ended '.end == "half-closed-timeout"'
 talks "without FIN it would have lived" "$VIP:1002" send=hi name recv=hi quiet=1500ms send=ho recv=ho rst
 
-talks "an old connection is ended though it moves" --within 4s "$VIP:1003" send=a name recv=a quiet=600ms send=b recv=b quiet=600ms send=c recv=c end
-check_within 2 "logged as lifetime" has_ended '.end == "lifetime" and .duration_ms >= 1450 and .duration_ms <= 2000'
+talks "an old connection is ended though it moves" --within 8s "$VIP:1003" send=a name recv=a quiet=600ms send=b recv=b quiet=600ms send=c recv=c end
+check_within 2 "logged as lifetime" has_ended '.end == "lifetime" and .duration_ms >= 1450 and .duration_ms <= '"$(soon_after 2000)"
 
-spawn_lab dead.txt talk --within 15s "$VIP:1004" send=hi name recv=hi quiet=500ms send=lost end &
-TALK=$!
-wait_until 3 "the talk has begun" grep -q 'recv ok' "$DIR/dead.txt"
-blackhole b1
-finished "$TALK" || fail "$(cat "$DIR/dead.txt" "$DIR/dead.txt.err")"
-unblackhole b1
-check "a server that stops answering ends the connection with a reset" grep -q 'ended with a reset' "$DIR/dead.txt"
-check_within 2 "logged as server-timeout" has_ended '.service == "dead" and .end == "server-timeout" and .party == "server"'
+if ! not_for_nat "user_timeout: nobody waits for acknowledgements"; then
+	spawn_lab dead.txt talk --within 15s "$VIP:1004" send=hi name recv=hi quiet=500ms send=lost end &
+	TALK=$!
+	wait_until 3 "the talk has begun" grep -q 'recv ok' "$DIR/dead.txt"
+	blackhole b1
+	finished "$TALK" || fail "$(cat "$DIR/dead.txt" "$DIR/dead.txt.err")"
+	unblackhole b1
+	check "a server that stops answering ends the connection with a reset" grep -q 'ended with a reset' "$DIR/dead.txt"
+	check_within 2 "logged as server-timeout" has_ended '.service == "dead" and .end == "server-timeout" and .party == "server"'
+fi
 
 check_equal "log lines that lack a field" "$(jq -c 'select(
 	(.time and .service and .client and .local and .end and .party and (.tries | type) == "number"

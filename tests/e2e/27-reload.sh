@@ -91,7 +91,7 @@ keepalives() { # PORT FIRST-SECONDS…: how many sockets of lb4 at this port wou
 }
 for how in "{idle: 40s}:3[0-9]sec" "{idle: 4000s}:6[56]min"; do
 	describe "b1 b2 b3 b4"
-	service new "$VIP2:1002" echo "b1 b2" "keepalive: ${how%:*}"
+	FORWARD=splice service new "$VIP2:1002" echo "b1 b2" "keepalive: ${how%:*}"
 	write_config
 	lbctl reload >"$DIR/reload.txt" 2>&1 || fail "reload: $(cat "$DIR/reload.txt")"
 	spawn_lab keepalive.json stall --to "$VIP2:1002" --count 3 idle &

@@ -16,7 +16,7 @@ fast() {
 
 # Connections of a service that workers have accepted and that have ended.
 workers_saw() {
-	jq -c "select(.service == \"$1\")" "$DIR/connections.log" | wc -l
+	ended ".service == \"$1\" and .path != \"nat\""
 }
 
 lab_up 3
@@ -43,12 +43,15 @@ PIDS+=($!)
 config "interfaces: $(at_hook nowhere to-b1 to-b2 to-b3 to-client to-router)"
 service hammer "$VIP" hammer "b1 b2 b3"
 service hammer6 "[$VIP6]" hammer "b1@6 b2@6 b3@6"
+service count "$VIP" count b1
 service echo "$VIP" echo "b1 b2 b3" "$CHECK"
 service echo6 "[$VIP6]" echo "b1@6 b2@6 b3@6"
 service id "$VIP" id "b1 b2 b3" "$CHECK"
 service cut "$VIP:1001" echo "b1 b2" "on_down: reset" "$CHECK"
 service idle "$VIP:1002" echo b1 "idle_timeout: 2s"
 service aged "$VIP:1003" echo b1 "lifetime: 2s"
+service refused "$VIP:1005" 9 "nobody=10.4.1.2:9" "passive: {fall: 1}" "max_eject: 100%" "fail: closed"
+service silent "$VIP:1006" echo "b1*50 b2" "passive: {fall: 1}" "connect_timeout: 300ms"
 service bulk "$VIP" 5201 b1
 service bulk6 "[$VIP6]" 5201 b1@6
 FORWARD=splice service plain "$VIP:1004" echo b1
@@ -68,6 +71,11 @@ lab hammer --to "$VIP:${PORT[hammer]}" --to "[$VIP6]:${PORT[hammer]}" --count "$
 	fail "$(cat "$DIR/hammer.err" "$DIR/hammer.json")"
 check_equal "violations in $COUNT transfers" "$(json "$DIR/hammer.json" .violations)" 0
 check_equal "connections that workers saw" "$(($(workers_saw hammer) + $(workers_saw hammer6)))" 0
+check_within 8 "the log has each of them" has_ended '(.service == "hammer" or .service == "hammer6") and .path == "nat"' "$COUNT"
+check_equal "and as many resets by clients as these have sent" "$(ended '.end == "client-reset"')" "$(json "$DIR/hammer.json" .client_reset)"
+check_equal "under a name of its own each" "$(jq -rs '(map(.id) | unique | length) == length' "$DIR/connections.log")" true
+lab talk "$VIP:${PORT[count]}" fill=3000000 fin "recv=3000000 bytes" eof >"$DIR/talk.txt" 2>&1 || fail "$(cat "$DIR/talk.txt")"
+check_within 3 "and with its bytes" has_ended '.service == "count" and .end == "done" and .party == "both" and .bytes_in == 3000000 and .bytes_out == 14 and .connect_us > 0 and .backend == "b1"'
 check_number "packets rewritten" "$(fast .packets.forwarded)" '>' $((COUNT * 10))
 if [[ $HOOK == xdp ]]; then
 	check_number "of these, in the driver, on the way in" "$(redirected to-client)" '>' $((COUNT * 4))
@@ -115,6 +123,14 @@ spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --to "[$VIP6]:${PORT[echo
 STREAM=$!
 wait_until 3 "streams run" eval '(($(lbctl --json services | jq "[.services[] | select(.name | startswith(\"echo\")) | .active] | add") == 60))'
 check_number "streams on b1, as lbctl counts flows" "$(backend_value echo b1 active)" '>' 2
+check_equal "and lists them" "$(lbctl --json connections | jq -c '[.connections[] | select(.path == "nat" and .state == "established" and .bytes_in > 0)] | length')" 60
+check_equal "of one service" "$(lbctl --json connections echo6 | jq -c '.connections | map(.service) | unique + [length > 0]')" '["echo6",true]'
+check_equal "no more than wanted" "$(lbctl --json connections --limit 7 | jq '.connections | length')" 7
+one=$(lbctl --json connections echo | jq -c '.connections[0]')
+check_equal "explain names the flow of a client" "$(lbctl --json explain echo "$(jq -r .client <<<"$one")" |
+	jq -c '[.path, .maps.owner, .flow.backend, .flow.state]')" "$(jq -c '["nat", .backend, .backend, "established"]' <<<"$one")"
+check_matches "and says so" "$(lbctl explain echo "$(jq -r .client <<<"$one")")" 'flow there is: to b[123] from 10\.4\.[123]\.1:[0-9]+, established'
+check_matches "and why there would be none" "$(lbctl explain plain 10.4.0.2:1; lbctl fastpath off; lbctl explain echo 10.4.0.2:1; lbctl fastpath on)" 'path splice: the fast path is off; in the maps slot [0-9]+, owner b[123]'
 lbctl drain echo b1 >/dev/null
 lbctl weight echo b2 5 >/dev/null
 lbctl remove echo b3 >/dev/null
@@ -182,7 +198,20 @@ met=$(awk '$1 == "name" && $2 != "ok" { print $2 }' "$DIR/cut.txt")
 blackhole "$met"
 check_within 5 "on_down: reset ends the flows of a backend that fails" is_dead "$CUT"
 check "with a reset" grep -q 'ended with a reset' "$DIR/cut.txt"
+
+check_within 3 "both are logged" has_ended '(.service == "idle" and .end == "idle-timeout" or .service == "aged" and .end == "lifetime") and .path == "nat"' 2
+check_within 1 "so is this" has_ended '.service == "cut" and .end == "backend-down" and .path == "nat"'
+
+# A backend that refuses, and one that is silent, are found by their clients, whose next SYN goes elsewhere.
 unblackhole "$met"
+lab talk --within 2s "$VIP:1005" end >"$DIR/talk.txt" 2>&1 || true
+check_within 2 "a backend's refusal is logged" has_ended '.service == "refused" and .end == "connect-failed" and .backend == null and (.error | test("refused"))'
+check_within 2 "and takes it out" backend_is refused nobody '.state == "down" and .why == "passive"'
+blackhole b1
+lab talk --within 9s "$VIP:1006" send=hi name recv=hi fin eof >"$DIR/talk.txt" 2>&1 || fail "$(cat "$DIR/talk.txt")"
+unblackhole b1
+check "a client of a silent backend gets to the other" grep -q '^name b2' "$DIR/talk.txt"
+check_within 2 "the try is logged" has_ended '.service == "silent" and .end == "connect-failed" and (.error | test("timed out"))'
 
 # What the program cannot do.
 client timeout 5 bash -c "exec 3<>/dev/tcp/$VIP/1004 && echo hi >&3 && read -r line <&3" || fail "a spliced service beside"

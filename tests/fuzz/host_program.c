@@ -116,6 +116,7 @@ static const struct {
 	ARRAY(backends, backends),
 	ARRAY(interfaces, interfaces),
 	ARRAY(flows, flows),
+	ARRAY(records, records),
 	ARRAY(lines, lines),
 	ARRAY(backend_counters, backend_counters),
 	ARRAY(verdict_counters, verdict_counters),

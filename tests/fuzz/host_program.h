@@ -35,6 +35,7 @@ struct host_maps {
 	struct lb4_backend backends[HOST_BACKENDS];
 	struct lb4_interface interfaces[LB4_INTERFACES_MAX];
 	struct lb4_flow flows[HOST_FLOWS];
+	struct lb4_record records[HOST_FLOWS];
 	struct lb4_line lines[HOST_LINES];
 	struct lb4_backend_counters backend_counters[HOST_CPUS * HOST_BACKENDS];
 	struct lb4_verdict_counters verdict_counters[HOST_CPUS];

@@ -131,6 +131,11 @@ int workers_list(struct worker *const *workers, unsigned n_workers, struct servi
 	return -ENOMEM;
 }
 
+void connection_infos_free(struct connection_info *infos, size_t n)
+{
+	(void)infos, (void)n;
+}
+
 int checker_set_targets(struct checker *c, const struct check_target *targets, size_t n)
 {
 	(void)c, (void)targets;

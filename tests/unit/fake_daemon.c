@@ -550,6 +550,21 @@ const struct way *forwarding_way(const struct daemon *d, const struct address *b
 	return fake_of(d)->way;
 }
 
+uint64_t forwarding_lines_dropped(const struct daemon *d)
+{
+	return fake_of(d)->flow_lines_dropped;
+}
+
+void forwarding_explain(const struct daemon *d, const struct snapshot_service *s,
+			const struct address *client, const struct address *local,
+			struct forwarding_explanation *ret)
+{
+	(void)s;
+	(void)client;
+	(void)local;
+	*ret = fake_of(d)->path;
+}
+
 bool forwarding_accept(struct daemon *d, bool accepts)
 {
 	struct forwarding_status *s = fake_of(d)->fastpath;
@@ -631,7 +646,9 @@ int daemon_connections(struct daemon *d, const char *service, size_t n_max,
 			.backend = i % 3 == 2 ? NULL : backend_ref(s->backends[0].backend),
 			.client = parse("198.51.100.7:40000"),
 			.local = parse("192.0.2.10:80"),
-			.relay = i % 2 ? "splice" : "copy",
+			.relay = i == 3	 ? NULL
+				 : i % 2 ? "splice"
+					 : "copy",
 			.worker = (unsigned)(i % N_WORKERS),
 			.tries = 1,
 			.age = 125 * NSEC_PER_SEC,

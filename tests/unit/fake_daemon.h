@@ -25,6 +25,8 @@ struct fake_daemon {
 	bool file_differs;    /* from the one that was loaded */
 	size_t n_connections; /* there are */
 	int connections_result;
+	uint64_t flow_lines_dropped;
+	struct forwarding_explanation path;    /* as forwarding_explain() tells */
 	struct forwarding_status *fastpath;    /* NULL: the file names no interfaces */
 	uint64_t capture;		       /* the id of the one there is; 0: none */
 	nsec_t capture_patience;	       /* as last asked for */

@@ -43,25 +43,26 @@ static void nothing_is_limited_by_default(void **state)
 
 static void every_limit_arrives(void **state)
 {
-	struct config *c = parse("max_memory: 1536M\n"
-				 "services:\n"
-				 "  web:\n"
-				 "    listen: ':80'\n"
-				 "    allow: [10.0.0.0/8, '2001:db8::/32', 192.0.2.1]\n"
-				 "    deny: 10.1.0.0/16\n"
-				 "    limits:\n"
-				 "      connections: 1000\n"
-				 "      rate: 100\n"
-				 "      source: {connections: 10, rate: 5, ipv4: 24, ipv6: 48}\n"
-				 "    queue: {length: 50, timeout: 2s}\n"
-				 "    hash: {source: {ipv4: 16, ipv6: 32}}\n"
-				 "    backends:\n"
-				 "      b: {address: '10.0.0.1:80', max_connections: 20}\n"
-				 "  off:\n"
-				 "    {listen: ':81', queue: off, limits: {rate: 7, connections: 0},\n"
-				 "     backends: {b: '10.0.0.1:80'}}\n"
-				 "  short:\n"
-				 "    {listen: ':82', queue: {length: 1}, backends: {b: '10.0.0.1:80'}}\n");
+	struct config *c =
+		parse("max_memory: 1536M\n"
+		      "services:\n"
+		      "  web:\n"
+		      "    listen: ':80'\n"
+		      "    allow: [10.0.0.0/8, '2001:db8::/32', 192.0.2.1]\n"
+		      "    deny: 10.1.0.0/16\n"
+		      "    limits:\n"
+		      "      connections: 1000\n"
+		      "      rate: 100\n"
+		      "      source: {connections: 10, rate: 5, ipv4: 24, ipv6: 48}\n"
+		      "    queue: {length: 50, timeout: 2s}\n"
+		      "    hash: {source: {ipv4: 16, ipv6: 32}}\n"
+		      "    backends:\n"
+		      "      b: {address: '10.0.0.1:80', max_connections: 20}\n"
+		      "  off:\n"
+		      "    {listen: ':81', queue: off, limits: {rate: 7, connections: 0},\n"
+		      "     backends: {b: '10.0.0.1:80'}}\n"
+		      "  short:\n"
+		      "    {listen: ':82', queue: {length: 1}, backends: {b: '10.0.0.1:80'}}\n");
 	const struct service_config *s = &c->services[0];
 	const struct limits_config *l = &s->settings.limits;
 	char text[PREFIX_TEXT_MAX];

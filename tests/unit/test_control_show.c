@@ -161,7 +161,7 @@ static void shows_connections(void **state)
 {
 	struct fixture *f = *state;
 	_cleanup_(json_decrefp) json_t *a = get(f, "/v1/connections"), *b = NULL, *c = NULL;
-	json_t *list = json_object_get(a, "connections"), *first = json_array_get(list, 0);
+	json_t *list = json_object_get(a, "connections"), *first = json_array_get(list, 0), *flow;
 
 	assert_int_equal(json_array_size(list), 3);
 	assert_int_equal(number(first, "id"), 1);
@@ -176,12 +176,18 @@ static void shows_connections(void **state)
 	assert_int_equal(number(first, "bytes_out"), 1500000);
 	assert_null_at(json_array_get(list, 2), "backend");
 	assert_null_at(json_array_get(list, 2), "server");
+	assert_string_equal(text(first, "path"), "splice");
+	assert_string_equal(text(first, "relay"), "copy");
 	assert_int_equal(number(a, "limit"), 1000);
 	assert_int_equal(number(a, "active"), 4);
 
 	f->fake.n_connections = 5000;
 	b = get(f, "/v1/connections?limit=2000&service=web");
 	assert_int_equal(json_array_size(json_object_get(b, "connections")), 2000);
+	flow = json_array_get(json_object_get(b, "connections"), 3);
+	assert_string_equal(text(flow, "path"), "nat");
+	assert_null_at(flow, "relay");
+	assert_null_at(flow, "worker");
 	c = get(f, "/v1/connections?service=cache");
 	assert_int_equal(json_array_size(json_object_get(c, "connections")), 0);
 	assert_int_equal(number(c, "active"), 0);
@@ -248,6 +254,45 @@ static struct live_service *two_in_service(struct fixture *f, enum balance_kind 
 }
 
 /* Where loads or turns decide. */
+static void explains_the_path(void **state)
+{
+	const char *path = "/v1/explain?service=web&client=198.51.100.7:7000";
+	struct fixture *f = *state;
+	_cleanup_(json_decrefp) json_t *spliced = get(f, path), *off = NULL, *nat = NULL;
+	struct forwarding_explanation *e = &f->fake.path;
+	const json_t *flow;
+
+	assert_string_equal(text(spliced, "path"), "splice");
+	assert_null_at(spliced, "path_why");
+	assert_null_at(spliced, "maps");
+	assert_null_at(spliced, "flow");
+	e->why_not = "the fast path is off";
+	off = get(f, path);
+	assert_string_equal(text(off, "path"), "splice");
+	assert_string_equal(text(off, "path_why"), "the fast path is off");
+	*e = (struct forwarding_explanation){
+		.is_nat = true,
+		.has_slot = true,
+		.slot = 77,
+		.owner = f->fake.daemon.services[0]->backends[0].backend,
+		.flow = {.is_there = true,
+			 .state = "half-closed",
+			 .age = 3 * NSEC_PER_SEC,
+			 .idle = 20 * NSEC_PER_MSEC},
+	};
+	address_parse("10.0.0.9:20001", false, &e->flow.source, &(const char *){NULL});
+	nat = get(f, path);
+	assert_string_equal(text(nat, "path"), "nat");
+	assert_int_equal(number(json_object_get(nat, "maps"), "slot"), 77);
+	assert_string_equal(text(json_object_get(nat, "maps"), "owner"), "web1");
+	flow = json_object_get(nat, "flow");
+	assert_null_at(flow, "backend"); /* no longer known */
+	assert_string_equal(text(flow, "source"), "10.0.0.9:20001");
+	assert_string_equal(text(flow, "state"), "half-closed");
+	assert_int_equal(number(flow, "age_ms"), 3000);
+	assert_int_equal(number(flow, "idle_ms"), 20);
+}
+
 static void explains_without_a_hash(void **state)
 {
 	struct fixture *f = *state;
@@ -565,6 +610,7 @@ int main(void)
 		CONTROL_TEST(shows_backends),
 		CONTROL_TEST(shows_connections),
 		CONTROL_TEST(explains),
+		CONTROL_TEST(explains_the_path),
 		CONTROL_TEST(explains_without_a_hash),
 		CONTROL_TEST(shows_roles_and_slow_starts),
 		CONTROL_TEST(explains_wildcards),

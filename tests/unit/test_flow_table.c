@@ -17,6 +17,7 @@ struct world {
 	struct lb4_control control;
 	struct lb4_vip vips[LB4_VIPS_MAX];
 	struct lb4_flow flows[N_FLOWS];
+	struct lb4_record records[N_FLOWS];
 	struct lb4_line lines[N_LINES];
 	struct lb4_backend_counters counters[4];
 	struct flow_table table;
@@ -36,8 +37,8 @@ static int setup(void **state)
 	lb4_hash_key_init(&w->control.flows[1], 2);
 	w->vips[3].address[15] = 9;
 	w->vips[3].port = htons(80);
-	w->table =
-		(struct flow_table){&w->control, w->vips, w->flows, w->lines, w->counters, N_FLOWS};
+	w->table = (struct flow_table){&w->control, w->vips,	 w->flows, w->records,
+				       w->lines,    w->counters, N_FLOWS};
 	*state = w;
 	return 0;
 }
@@ -78,11 +79,12 @@ static struct lb4_flow *begin(struct world *w, uint32_t place, uint16_t port,
 	return f;
 }
 
-static bool visit(void *context, const struct lb4_flow *f)
+static bool visit(void *context, uint32_t place, struct lb4_flow *f)
 {
 	struct world *w = context;
 
 	w->visited++;
+	assert_int_equal(w->flows[place].tag, f->tag);
 	w->last = f->last;
 	return w->keep;
 }
@@ -168,12 +170,12 @@ static void walks(void **state)
 }
 
 /* While main judged it, something happened to it: it stays, for the next time. */
-static bool visit_and_change(void *context, const struct lb4_flow *f)
+static bool visit_and_change(void *context, uint32_t place, struct lb4_flow *f)
 {
 	struct world *w = context;
 
 	w->flows[1].state |= LB4_FLOW_ESTABLISHED;
-	return visit(context, f);
+	return visit(context, place, f);
 }
 
 static void changed_meanwhile(void **state)
@@ -225,6 +227,91 @@ static void another_flows_way(void **state)
 	assert_int_equal(f->tag, LB4_TAG_FREE);
 }
 
+/* Those alone that are over and untold, or not answered. */
+static void glances(void **state)
+{
+	static const uint32_t states[] = {
+		0,
+		LB4_FLOW_ANSWERED,
+		LB4_FLOW_ANSWERED | LB4_FLOW_ESTABLISHED,
+		LB4_FLOW_ESTABLISHED | LB4_FLOW_ANSWERED | LB4_FLOW_SERVER_RST,
+		LB4_FLOW_ESTABLISHED | LB4_FLOW_ANSWERED | LB4_FLOW_SERVER_RST | LB4_FLOW_TOLD,
+		LB4_FLOW_SERVER_RST,
+		LB4_FLOW_ESTABLISHED | LB4_FLOW_ANSWERED | LB4_FLOW_CLIENT_DOUBT,
+		LB4_FLOW_ESTABLISHED | LB4_FLOW_ANSWERED | LB4_FLOW_SERVER_DOUBT | LB4_FLOW_ASKED,
+	};
+	struct world *w = *state;
+	struct lb4_way *way;
+
+	for (uint16_t i = 0; i < ARRAY_SIZE(states); i++)
+		begin(w, i, (uint16_t)(1 + i), &way)->state = states[i];
+	w->keep = true;
+	assert_int_equal(flow_table_glance(&w->table, 0, N_FLOWS, visit, w), N_FLOWS);
+	assert_int_equal(w->visited, 4);
+	w->keep = false;
+	flow_table_glance(&w->table, 0, 5, visit, w);
+	assert_int_equal(w->visited, 6);
+	assert_int_equal(w->flows[0].tag, LB4_TAG_FREE);
+	assert_int_equal(w->flows[3].tag, LB4_TAG_FREE);
+	assert_int_equal(w->flows[5].tag, 1005);
+}
+
+static void marks(void **state)
+{
+	struct world *w = *state;
+	struct lb4_way *way;
+	struct lb4_flow *f = begin(w, 1, 7, &way), copy = *f;
+
+	f->state |= LB4_FLOW_ESTABLISHED; /* it has changed meanwhile */
+	assert_false(flow_table_mark(&w->table, 1, &copy, LB4_FLOW_TOLD));
+	assert_int_equal(f->state, LB4_FLOW_ESTABLISHED);
+	copy = *f;
+	assert_true(flow_table_mark(&w->table, 1, &copy, LB4_FLOW_TOLD));
+	assert_int_equal(f->state, LB4_FLOW_ESTABLISHED | LB4_FLOW_TOLD);
+	assert_int_equal(copy.state, f->state);
+	assert_false(flow_table_mark(&w->table, 1, &copy, LB4_FLOW_TOLD));
+	f->tag++; /* another's by now */
+	f->state = copy.state = 0;
+	assert_false(flow_table_mark(&w->table, 1, &copy, LB4_FLOW_TOLD));
+	assert_int_equal(f->state, 0);
+}
+
+/* By what its client is known by, as a program finds it. */
+static void finds(void **state)
+{
+	struct lb4_backend backends[3] = {[2].address = {4}, [2].source = {5}, [2].port = htons(8)};
+	struct lb4_tuple client = {.protocol = IPPROTO_TCP}, answer = client;
+	struct world *w = *state;
+	struct lb4_flow *f, found;
+	struct lb4_way *way;
+	uint32_t place;
+
+	begin(w, 1, 7, &way);
+	answer.source[0] = 4;
+	answer.destination[0] = 5;
+	answer.source_port = htons(8);
+	answer.destination_port = way->port;
+	f = &w->flows[lb4_flow_place(&w->control, lb4_tag(&w->control, &answer))];
+	*f = w->flows[1];
+	f->tag = lb4_tag(&w->control, &answer);
+	way->last = 105;
+	memcpy(client.source, f->client, 16);
+	memcpy(client.destination, w->vips[3].address, 16);
+	client.source_port = htons(7);
+	client.destination_port = htons(80);
+	assert_true(flow_table_find(&w->table, &client, backends, 3, &place, &found));
+	assert_ptr_equal(&w->flows[place], f);
+	assert_int_equal(found.last, 105);
+	assert_true(flow_table_read(&w->table, place, &found));
+	assert_int_equal(found.last, 105);
+	assert_false(flow_table_read(&w->table, 2, &found));
+	assert_false(flow_table_find(&w->table, &client, backends, 2, &place, &found));
+	f->client_port = htons(9);
+	assert_false(flow_table_find(&w->table, &client, backends, 3, &place, &found));
+	client.source_port = htons(8);
+	assert_false(flow_table_find(&w->table, &client, backends, 3, &place, &found));
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -234,6 +321,9 @@ int main(void)
 		CASE(changed_meanwhile),
 		CASE(the_later_of_both),
 		CASE(another_flows_way),
+		CASE(glances),
+		CASE(marks),
+		CASE(finds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

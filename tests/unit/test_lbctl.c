@@ -160,6 +160,40 @@ static void shows_the_fast_path(void **state)
 			    "fast path    unavailable: the kernel cannot load the programs\n");
 }
 
+static void shows_flows(void **state)
+{
+	struct fixture *f = *state;
+	struct forwarding_status status = {.accepts = true, .replaced = 3, .untold = 1};
+	struct forwarding_explanation *e = &f->fake.path;
+
+	f->fake.n_connections = 4;
+	assert_run(f, "connections", 0);
+	assert_part(f->out,
+		    "  10.0.0.1:8080  nat          -      1  2m5s  20 ms  1.2 kB  1.5 MB\n");
+	f->fake.fastpath = &status;
+	assert_run(f, "fastpath", 0);
+	assert_part(f->out, "\nflows        replaced: 3, untold: 1\n");
+	e->why_not = "the fast path is off";
+	e->has_slot = true;
+	e->slot = 77;
+	assert_run(f, "explain web 198.51.100.7:7001", 0);
+	assert_part(f->out,
+		    "\npath splice: the fast path is off; in the maps slot 77, owner none\n");
+	e->why_not = NULL;
+	e->is_nat = true;
+	e->owner = f->fake.daemon.services[0]->backends[0].backend;
+	e->flow = (struct forwarding_flow){.is_there = true,
+					   .backend = e->owner,
+					   .state = "established",
+					   .age = 125 * NSEC_PER_SEC,
+					   .idle = 20 * NSEC_PER_MSEC};
+	address_parse("10.0.0.9:20001", false, &e->flow.source, &(const char *){NULL});
+	assert_run(f, "explain web 198.51.100.7:7001", 0);
+	assert_part(f->out, "\npath nat; in the maps slot 77, owner web1\n"
+			    "flow there is: to web1 from 10.0.0.9:20001, established, age 2m5s, "
+			    "idle 20 ms\n");
+}
+
 static void shows_one_service(void **state)
 {
 	struct fixture *f = *state;
@@ -415,6 +449,7 @@ int main(void)
 		LBCTL_TEST(shows_status),
 		LBCTL_TEST(shows_one_service),
 		LBCTL_TEST(shows_the_fast_path),
+		LBCTL_TEST(shows_flows),
 		LBCTL_TEST(shows_states),
 		LBCTL_TEST(limits_connections),
 		LBCTL_TEST(prints_json),

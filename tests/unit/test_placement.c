@@ -2,6 +2,7 @@
 /* What maps say after changes of services and backends, and which places keep their meaning for
  * whom. */
 #include <arpa/inet.h>
+#include <errno.h>
 
 #include "choice.h"
 #include "lb4_place.h"
@@ -502,11 +503,52 @@ static void counters(void **state)
 		assert_int_equal(placement_flows(w->placement), 15);
 	}
 	w->maps.backend_counters[place].ended = 18;
-	placement_tell_end(w->placement, &(struct lb4_flow){.backend = place}, END_IDLE);
+	assert_int_equal(placement_replaced(w->placement), 2);
+	assert_int_equal(placement_news(w->placement), 20);
+	assert_int_equal(placement_tell_end(w->placement, &(struct lb4_flow){.backend = place},
+					    &(struct flow_account){.connect = 7000}, END_IDLE, 0),
+			 0);
 	placement_tell_counters(w->placement);
 	service_sum(w->service, &s);
 	assert_int_equal(counter_read(s.active), 0);
 	assert_int_equal(counter_read(s.ended[END_IDLE]), 1);
+	backend_sum(w->backends[0], &b);
+	assert_int_equal(counter_read(b.connects), 1);
+	assert_int_equal(counter_read(b.connect_nsec), 7000);
+}
+
+/* Ends that speak against a backend are counted until its next byte. */
+static void evidence(void **state)
+{
+	struct world *w = *state;
+	struct lb4_flow f = {};
+	const struct flow_account refused = {}, reset = {.connect = 1000};
+	struct backend_counters b;
+
+	assert_int_equal(update(w), 0);
+	f.backend = place_of(w, 0);
+	assert_int_equal(
+		placement_tell_end(w->placement, &f, &refused, END_CONNECT_FAILED, ECONNREFUSED),
+		1);
+	assert_int_equal(placement_tell_end(w->placement, &f, &reset, END_SERVER_RESET, ECONNRESET),
+			 2);
+	assert_int_equal(placement_tell_end(w->placement, &f, &reset, END_DONE, 0), 0);
+	placement_tell_counters(w->placement);
+	assert_int_equal(
+		placement_tell_end(w->placement, &f, &refused, END_CONNECT_FAILED, ETIMEDOUT), 3);
+	w->maps.backend_counters[f.backend].bytes_out++;
+	placement_tell_counters(w->placement);
+	assert_int_equal(
+		placement_tell_end(w->placement, &f, &refused, END_CONNECT_FAILED, ETIMEDOUT), 1);
+	backend_sum(w->backends[0], &b);
+	assert_int_equal(counter_read(b.connect_failures), 3);
+	assert_int_equal(counter_read(b.instant_resets), 1);
+	/* Of nobody's: no matter. */
+	f.backend++;
+	while (placement_backend(w->placement, &f))
+		f.backend++;
+	assert_int_equal(
+		placement_tell_end(w->placement, &f, &refused, END_CONNECT_FAILED, ETIMEDOUT), 0);
 }
 
 /* A way changes under flows, and what is not known any more is not looked at. */
@@ -546,7 +588,7 @@ int main(void)
 		CASE(a_service),      CASE(places_of_backends), CASE(a_new_way),
 		CASE(places_of_vips), CASE(the_service_goes),	CASE(retired_during_a_walk),
 		CASE(adoption),	      CASE(another_table_size), CASE(counters),
-		CASE(macs_are_told),  CASE(what_stands_there),
+		CASE(macs_are_told),  CASE(what_stands_there),	CASE(evidence),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,6 +39,28 @@ static void print_next(const json_t *next)
 		putchar('\n');
 }
 
+/* Which way packets go, where the fast path has a say in it. */
+static void print_path(const json_t *a)
+{
+	const json_t *maps = json_object_get(a, "maps"), *flow = json_object_get(a, "flow");
+	char age[UNITS_TEXT_MAX], idle[UNITS_TEXT_MAX];
+
+	if (json_is_object(maps) || given_at(a, "path_why"))
+		printf("path %s%s%s", text_at(a, "path"), given_at(a, "path_why") ? ": " : "",
+		       given_at(a, "path_why") ? text_at(a, "path_why") : "");
+	if (json_is_object(maps))
+		printf("; in the maps slot %" PRIu64 ", owner %s", number_at(maps, "slot"),
+		       given_at(maps, "owner") ? text_at(maps, "owner") : "none");
+	if (json_is_object(maps) || given_at(a, "path_why"))
+		putchar('\n');
+	if (json_is_object(flow))
+		printf("flow there is: to %s from %s, %s, age %s, idle %s\n",
+		       given_at(flow, "backend") ? text_at(flow, "backend") : "(gone)",
+		       text_at(flow, "source"), text_at(flow, "state"),
+		       print_ms(number_at(flow, "age_ms"), age),
+		       print_ms(number_at(flow, "idle_ms"), idle));
+}
+
 int show_explain(struct lbctl *l)
 {
 	_cleanup_(json_decrefp) json_t *a = NULL;
@@ -70,6 +92,7 @@ int show_explain(struct lbctl *l)
 		printf("hash (%s) %s, slot %" PRIu64 ", owner %s\n", text_at(a, "hash_by"),
 		       text_at(a, "hash"), number_at(a, "slot"),
 		       given_at(a, "owner") ? text_at(a, "owner") : "none");
+	print_path(a);
 	print_next(json_object_get(a, "next"));
 	moved = json_object_get(a, "moved");
 	if (json_is_object(moved))

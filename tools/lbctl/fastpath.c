@@ -82,6 +82,14 @@ static void print_packets(json_t *packets)
 	}
 }
 
+/* Flows that gave their places to others; nothing on a good day. */
+static void print_lost(const json_t *fastpath)
+{
+	if (number_at(fastpath, "replaced") || number_at(fastpath, "untold"))
+		printf("%-13sreplaced: %" PRIu64 ", untold: %" PRIu64 "\n", "flows",
+		       number_at(fastpath, "replaced"), number_at(fastpath, "untold"));
+}
+
 static int switch_fastpath(struct lbctl *l, bool on)
 {
 	_cleanup_(json_decrefp) json_t *answer = NULL;
@@ -120,6 +128,7 @@ int fastpath(struct lbctl *l)
 		print_json(o);
 	} else if (json_is_object(shown)) {
 		print_fastpath(l, shown);
+		print_lost(shown);
 		print_ways(l, json_object_get(shown, "ways"));
 		print_packets(json_object_get(shown, "packets"));
 	} else {

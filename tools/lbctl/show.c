@@ -450,15 +450,21 @@ int show_backends(struct lbctl *l)
 
 static void add_connection(struct columns *c, const json_t *o)
 {
-	static const char *const texts[] = {"state", "service", "backend", "client",
-					    "local", "server",	"relay"};
+	static const char *const texts[] = {"state",  "service", "backend",
+					    "client", "local",	 "server"};
 	char text[UNITS_TEXT_MAX];
 
 	columns_add(c, COLOUR_NONE, "%" PRIu64, number_at(o, "id"));
 	for (size_t i = 0; i < N(texts); i++)
 		columns_add(c, COLOUR_NONE, "%s",
 			    given_at(o, texts[i]) ? text_at(o, texts[i]) : "-");
-	columns_add(c, COLOUR_NONE, "%" PRIu64, number_at(o, "worker"));
+	if (given_at(o, "relay")) {
+		columns_add(c, COLOUR_NONE, "%s", text_at(o, "relay"));
+		columns_add(c, COLOUR_NONE, "%" PRIu64, number_at(o, "worker"));
+	} else {
+		columns_add(c, COLOUR_NONE, "%s", text_at(o, "path"));
+		columns_add(c, COLOUR_NONE, "-");
+	}
 	columns_add(c, COLOUR_NONE, "%" PRIu64, number_at(o, "tries"));
 	columns_add(c, COLOUR_NONE, "%s", print_ms(number_at(o, "age_ms"), text));
 	columns_add(c, COLOUR_NONE, "%s", print_ms(number_at(o, "idle_ms"), text));

@@ -234,10 +234,11 @@ struct judging {
 	uint32_t now;
 };
 
-static bool lives(void *context, const struct lb4_flow *f)
+static bool lives(void *context, uint32_t place, struct lb4_flow *f)
 {
 	const struct judging *j = context;
 
+	(void)place;
 	return flow_judge(f, &j->limits, j->now) == FLOW_LIVES;
 }
 

@@ -50,6 +50,27 @@ at_hook() {
 	echo "[${list[*]}]"
 }
 
+# not_for_nat WHY: what follows asks for something that nat does not do. True, and told, where nat is what
+# is tested; in a scenario's first lines `! not_for_nat WHY || skip_nat` leaves all of it out.
+not_for_nat() {
+	[[ $FORWARD == nat ]] || return 1
+	NOT_FOR_NAT=$1
+	say "n/a   with nat: $1"
+}
+skip_nat() {
+	skip "not with nat: $NOT_FOR_NAT"
+}
+
+# soon_after MS: when an end by time must have come, at the latest: flows of nat are looked at every two seconds, and
+# their time is counted in ticks of one.
+soon_after() {
+	if [[ $FORWARD == nat ]]; then
+		echo $(($1 + 3500))
+	else
+		echo "$1"
+	fi
+}
+
 # can_nat LISTEN BACKENDS LINE…: one family, no wildcard, and nothing that only the splicer can do.
 can_nat() {
 	local word only families=
@@ -58,7 +79,7 @@ can_nat() {
 	done
 	for word in $1 $2; do
 		case $word in
-		:* | \** | "") return 1 ;;
+		:* | \** | 0.0.0.0* | \[::]* | "") return 1 ;;
 		\[* | *=\[* | *@6*) families+=6 ;;
 		*) families+=4 ;;
 		esac
