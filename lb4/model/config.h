@@ -106,6 +106,7 @@ enum forward_kind {
 	/* Direct server return: what clients send goes to backends that hold the address … */
 	FORWARD_DSR_L2,	  /* … as it is, on a link that lb4 is on too */
 	FORWARD_DSR_IPIP, /* … in packets of IP in IP */
+	FORWARD_AUTO, /* only while a file is read: nat where that takes nothing away, else splice */
 };
 
 static inline bool forward_is_dsr(enum forward_kind kind)

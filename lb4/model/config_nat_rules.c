@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What nat and dsr ask of a service and of the file: only packets are there to work with. */
+#include <string.h>
+
 #include "config_read.h"
 
-/* What takes more than looking at packets, if it is used. */
-static bool refuse_extras(struct reader *r, const struct reading *reading)
+/* What takes more than looking at packets. */
+struct extra {
+	const char *key;
+	bool used;
+	const char *why; /* not, after "forward: nat" */
+};
+
+#define N_EXTRAS 10
+
+static void list_extras(const struct service_config *service, struct extra ret[N_EXTRAS])
 {
-	const struct service_config *service = reading->target;
 	const struct service_settings *s = &service->settings;
 	const struct limits_config *l = &s->limits;
-	const struct {
-		const char *key;
-		bool used;
-		const char *why;
-	} extras[] = {
+	const struct extra extras[N_EXTRAS] = {
 		{"balance", s->balance != BALANCE_MAGLEV, "chooses by maglev alone"},
 		{"allow", s->allow, "lets everybody in"},
 		{"deny", s->deny, "lets everybody in"},
@@ -27,10 +32,19 @@ static bool refuse_extras(struct reader *r, const struct reading *reading)
 		{"lifetime", forward_is_dsr(s->forward) && s->lifetime,
 		 "does not know when connections began"},
 	};
-	const char *forward = forward_kind_name(s->forward);
+
+	memcpy(ret, extras, sizeof(extras));
+}
+
+static bool refuse_extras(struct reader *r, const struct reading *reading)
+{
+	const struct service_config *service = reading->target;
+	const char *forward = forward_kind_name(service->settings.forward);
+	struct extra extras[N_EXTRAS];
 	bool good = true;
 
-	for (size_t i = 0; i < sizeof(extras) / sizeof(extras[0]); i++) {
+	list_extras(service, extras);
+	for (size_t i = 0; i < N_EXTRAS; i++) {
 		const struct yaml_node *key = find_given(reading, extras[i].key)->key;
 
 		if (!extras[i].used)
@@ -117,7 +131,8 @@ bool rule_nat(struct reader *r, const struct reading *reading)
 	const struct service_config *service = reading->target;
 	bool good;
 
-	if (service->settings.forward == FORWARD_SPLICE)
+	if (service->settings.forward == FORWARD_SPLICE ||
+	    service->settings.forward == FORWARD_AUTO)
 		return true;
 	r->routes.services[r->routes.n_services - 1].forward =
 		find_given(reading, "forward")->value;
@@ -127,10 +142,42 @@ bool rule_nat(struct reader *r, const struct reading *reading)
 	return good;
 }
 
+/* What auto comes to where there are interfaces: whether nat takes nothing away. */
+static bool can_nat(const struct service_config *service)
+{
+	struct extra extras[N_EXTRAS];
+	bool can = service->n_listen > 0;
+
+	list_extras(service, extras);
+	for (size_t i = 0; i < N_EXTRAS; i++)
+		can &= !extras[i].used;
+	for (size_t i = 0; i < service->n_listen; i++) {
+		const struct address *listen = &service->listen[i];
+
+		can &= !address_is_wildcard(listen) && !listen->scope;
+		for (size_t j = 0; j < service->n_backends; j++)
+			can &= !service->backends[j].max_connections &&
+			       !forward_unfit(FORWARD_NAT, listen, &service->backends[j].address);
+	}
+	return can;
+}
+
+static void resolve_auto(struct config *config)
+{
+	for (size_t i = 0; i < config->n_services; i++) {
+		struct service_config *s = &config->services[i];
+
+		if (s->settings.forward == FORWARD_AUTO)
+			s->settings.forward =
+				config->interfaces && can_nat(s) ? FORWARD_NAT : FORWARD_SPLICE;
+	}
+}
+
 bool rule_interfaces(struct reader *r, const struct reading *reading)
 {
 	bool good = true;
 
+	resolve_auto(reading->target);
 	/* What broke off may have been meant. */
 	if (reading->mapping->open || find_given(reading, "interfaces")->key)
 		return true;

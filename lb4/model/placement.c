@@ -194,6 +194,7 @@ static uint8_t forward_code(enum forward_kind kind)
 		return LB4_FORWARD_DSR_IPIP;
 	case FORWARD_SPLICE:
 	case FORWARD_NAT:
+	case FORWARD_AUTO:
 		break;
 	}
 	return LB4_FORWARD_NAT;

@@ -126,11 +126,8 @@ const struct word schema_balance_words[] = {
 };
 
 const struct word schema_forward_words[] = {
-	{"splice", FORWARD_SPLICE},
-	{"nat", FORWARD_NAT},
-	{"dsr-l2", FORWARD_DSR_L2},
-	{"dsr-ipip", FORWARD_DSR_IPIP},
-	{},
+	{"auto", FORWARD_AUTO},	    {"splice", FORWARD_SPLICE},	    {"nat", FORWARD_NAT},
+	{"dsr-l2", FORWARD_DSR_L2}, {"dsr-ipip", FORWARD_DSR_IPIP}, {},
 };
 
 const struct word schema_hook_words[] = {
@@ -447,7 +444,7 @@ const struct section schema_service = {
 		 .section = &schema_hash, .base = offsetof(struct service_config, settings)},
 		{"table_size", SETTING_NUMBER, "slots of the Maglev table, a prime", "65537",
 		 INTO(service_config, settings.table_size), .numbers = maglev_sizes},
-		{"forward", SETTING_WORD, "how connections get to their backends", "splice",
+		{"forward", SETTING_WORD, "how connections get to their backends", "auto",
 		 INTO(service_config, settings.forward), .words = schema_forward_words},
 		{"check", SETTING_SECTION, "how backends are probed", "none",
 		 INTO(service_config, check.kind),

@@ -188,6 +188,7 @@ static void check_service(const struct config *c, const struct service_config *s
 	check_section(&schema_service, s);
 	check_check(&s->check);
 	check_routes(c, s);
+	assert(s->settings.forward != FORWARD_AUTO);
 	if (s->settings.forward == FORWARD_NAT)
 		check_nat(c, s);
 	assert(s->n_listen <= LISTEN_MAX && (s->n_listen > 0 || is_routed_to(c, s)));

@@ -472,6 +472,38 @@ static void what_nat_goes_with(void **state)
 	config_free(c);
 }
 
+/* nat where that takes nothing away, and packets can be had at all. */
+static void what_auto_comes_to(void **state)
+{
+	static const char services[] =
+		"services:\n"
+		"  plain: {listen: \"192.0.2.1:80\", backends: {a: \"10.0.0.1:8080\"}}\n"
+		"  said: {listen: \"192.0.2.1:81\", forward: auto, backends: {a: "
+		"\"10.0.0.1:81\"}}\n"
+		"  any: {listen: \":82\", backends: {a: \"10.0.0.1:82\"}}\n"
+		"  other: {listen: \"192.0.2.1:83\", backends: {a: \"[2001:db8::1]:83\"}}\n"
+		"  limited: {listen: \"192.0.2.1:84\", limits: {connections: 5},\n"
+		"    backends: {a: \"10.0.0.1:84\"}}\n"
+		"  full: {listen: \"192.0.2.1:85\",\n"
+		"    backends: {a: {address: \"10.0.0.1:85\", max_connections: 5}}}\n"
+		"  no: {listen: \"192.0.2.1:86\", forward: splice, backends: {a: "
+		"\"10.0.0.1:86\"}}\n";
+	char text[2048];
+	struct config *c;
+
+	(void)state;
+	c = parse(services);
+	for (size_t i = 0; i < c->n_services; i++)
+		assert_int_equal(c->services[i].settings.forward, FORWARD_SPLICE);
+	config_free(c);
+	snprintf(text, sizeof(text), "%sinterfaces: eth0\n", services);
+	c = parse(text);
+	for (size_t i = 0; i < c->n_services; i++)
+		assert_int_equal(c->services[i].settings.forward,
+				 i < 2 ? FORWARD_NAT : FORWARD_SPLICE);
+	config_free(c);
+}
+
 static void words(void **state)
 {
 	(void)state;
@@ -488,7 +520,8 @@ static void words(void **state)
 	assert_string_equal(forward_kind_name(FORWARD_NAT), "nat");
 	assert_string_equal(forward_kind_name(FORWARD_DSR_L2), "dsr-l2");
 	assert_string_equal(forward_kind_name(FORWARD_DSR_IPIP), "dsr-ipip");
-	assert_null(forward_kind_name(FORWARD_DSR_IPIP + 1));
+	assert_string_equal(forward_kind_name(FORWARD_AUTO), "auto");
+	assert_null(forward_kind_name(FORWARD_AUTO + 1));
 	assert_string_equal(hash_kind_name(HASH_CONNECTION), "connection");
 	assert_string_equal(hash_kind_name(HASH_SOURCE), "source");
 	assert_null(hash_kind_name(HASH_SOURCE + 1));
@@ -730,6 +763,7 @@ int main(void)
 		cmocka_unit_test(a_default_gives_way),
 		cmocka_unit_test(addresses_that_do_not_overlap),
 		cmocka_unit_test(what_nat_goes_with),
+		cmocka_unit_test(what_auto_comes_to),
 		cmocka_unit_test(words),
 		cmocka_unit_test(checks_copied_and_compared),
 		cmocka_unit_test(check_targets),

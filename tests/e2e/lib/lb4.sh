@@ -118,7 +118,11 @@ service() {
 	done
 	[[ ! $listen ]] || CONFIG+="]"$'\n'
 	# The splicer is what a file without the key gets.
-	! can_forward "$listen" "$port" "$backends" "$@" || CONFIG+="    forward: $FORWARD"$'\n'
+	if can_forward "$listen" "$port" "$backends" "$@"; then
+		CONFIG+="    forward: $FORWARD"$'\n'
+	elif [[ $CONFIG == *interfaces:* && "$*" != *forward:* ]]; then
+		CONFIG+="    forward: splice"$'\n'
+	fi
 	[[ ! ${RELAY_SERVICE[${RELAY:-none}]:-} || $* == *splice* ]] || CONFIG+="    ${RELAY_SERVICE[$RELAY]}"$'\n'
 	for line in "$@"; do
 		CONFIG+="    $line"$'\n'
