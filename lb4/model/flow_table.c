@@ -256,6 +256,20 @@ static bool find_behind(const struct flow_table *t, const struct lb4_way *way,
 	return true;
 }
 
+bool flow_table_find_way(const struct flow_table *t, const struct lb4_tuple *client,
+			 struct lb4_way *ret)
+{
+	__u64 tag = lb4_tag(t->control, client);
+	const struct lb4_line *line = &t->lines[lb4_line_place(t->control, tag)];
+
+	for (size_t i = 0; i < LB4_WAYS; i++) {
+		*ret = line->way[i];
+		if (ret->tag == tag && !(ret->state & LB4_WAY_PENDING))
+			return true;
+	}
+	return false;
+}
+
 bool flow_table_find(const struct flow_table *t, const struct lb4_tuple *client,
 		     const struct lb4_backend *backends, uint32_t n_backends, uint32_t *ret_place,
 		     struct lb4_flow *ret)

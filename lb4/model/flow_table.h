@@ -71,6 +71,10 @@ bool flow_table_mark(struct flow_table *t, uint32_t place, struct lb4_flow *f, u
 /* The flow at a place, with the tick of its last packet; false: there is none. */
 bool flow_table_read(const struct flow_table *t, uint32_t place, struct lb4_flow *ret);
 
+/* The way of a client's address and port at a VIP; false: there is none. */
+bool flow_table_find_way(const struct flow_table *t, const struct lb4_tuple *client,
+			 struct lb4_way *ret);
+
 /* The flow of a client's address and port at a VIP, with the tick of its last packet; false: there
  * is none. */
 bool flow_table_find(const struct flow_table *t, const struct lb4_tuple *client,

@@ -123,9 +123,10 @@ static json_t *show_flow(const struct forwarding_flow *f)
 	json_t *o = json_object();
 
 	control_put(&o, "backend", control_text(f->backend ? f->backend->name : NULL));
-	control_put(&o, "source", control_address(&f->source));
+	control_put(&o, "source", f->has_source ? control_address(&f->source) : json_null());
 	control_put(&o, "state", json_string(f->state));
-	control_put(&o, "age_ms", control_number(f->age / NSEC_PER_MSEC));
+	control_put(&o, "age_ms",
+		    f->has_source ? control_number(f->age / NSEC_PER_MSEC) : json_null());
 	control_put(&o, "idle_ms", control_number(f->idle / NSEC_PER_MSEC));
 	return o;
 }
@@ -144,8 +145,10 @@ void control_explain_path(const struct daemon *d, const struct live_service *s,
 		maps = json_object();
 		control_put(&maps, "slot", control_number(e.slot));
 		control_put(&maps, "owner", control_text(e.owner ? e.owner->name : NULL));
+		control_put(&maps, "state", control_text(e.slot_state));
+		control_put(&maps, "previous", control_text(e.previous ? e.previous->name : NULL));
 	}
-	control_put(o, "path", json_string(e.is_nat ? "nat" : "splice"));
+	control_put(o, "path", json_string(forward_kind_name(e.path)));
 	control_put(o, "path_why", control_text(why_spliced ? why_spliced : e.why_not));
 	control_put(o, "maps", maps);
 	control_put(o, "flow", e.flow.is_there ? show_flow(&e.flow) : json_null());

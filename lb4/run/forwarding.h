@@ -12,6 +12,7 @@
 
 #include "address.h"
 #include "clock.h"
+#include "config.h"
 #include "end_reason.h"
 #include "lb4_fastpath.h"
 
@@ -99,17 +100,21 @@ uint64_t forwarding_lines_dropped(const struct daemon *d);
 
 /* What the programs would do with a SYN from `client` to `local`, by what their maps say. */
 struct forwarding_explanation {
-	bool is_nat;	     /* it becomes a flow … */
-	const char *why_not; /* … or it does not, because of this; NULL: nobody wants it to */
+	enum forward_kind path; /* as the service says … */
+	const char *why_not;	/* … or it is spliced, because of this */
 	bool has_slot;
 	uint32_t slot;
 	const struct backend *owner; /* NULL: none */
+	/* Of dsr: what the slot is in, and whose flows without a way are while it moves. */
+	const char *slot_state; /* "still", "moving", "pinned"; NULL: not of dsr */
+	const struct backend *previous;
 	struct forwarding_flow {
 		bool is_there;		       /* of a connection that there is */
 		const struct backend *backend; /* NULL: no longer known */
 		const char *state;	       /* as of connections; "ending": it is over */
-		struct address source;	       /* ours, towards the backend */
-		nsec_t age, idle;
+		bool has_source;	       /* unless it is of dsr … */
+		struct address source;	       /* … ours, towards the backend */
+		nsec_t age, idle;	       /* of dsr only `idle` is known */
 	} flow;
 };
 void forwarding_explain(const struct daemon *d, const struct snapshot_service *s,

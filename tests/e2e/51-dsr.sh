@@ -15,12 +15,12 @@ fast() {
 }
 
 workers_saw() {
-	jq -c "select(.service == \"$1\")" "$DIR/connections.log" | wc -l
+	ended ".service == \"$1\""
 }
 
 # services FORWARD-OF-ECHO: the whole file.
 services() {
-	config "interfaces: [$(interfaces)]"
+	config "interfaces: $(at_hook $(interfaces))"
 	service hammer "$VIP" hammer "b1 b2 b3" "forward: dsr-l2"
 	service hammer-ipip "$VIP2" hammer "b1 b2 b3" "forward: dsr-ipip"
 	service hammer6 "[$VIP6]" hammer "b1@6 b2@6 b3@6" "forward: dsr-ipip"
@@ -100,6 +100,15 @@ new_one_avoids() {
 	done
 }
 check "new connections do not come to a draining backend" new_one_avoids b1
+moved_from() {
+	local port
+	for ((port = 22000; port < 22060; port++)); do
+		! lbctl --json explain echo "10.4.0.5:$port" --local "$VIP:${PORT[echo]}" |
+			jq -e ".path == \"dsr-l2\" and .maps.state == \"moving\" and .maps.previous == \"$1\"" >/dev/null || return 0
+	done
+	return 1
+}
+check "explain shows slots that move, and whose they were" moved_from b1
 check_within 5 "and its old ones are known" eval '(($(backend_value echo b1 active) > 2))'
 lbctl remove echo b3 >/dev/null
 lbctl undrain echo b1 >/dev/null

@@ -271,11 +271,12 @@ static void explains_the_path(void **state)
 	assert_string_equal(text(off, "path"), "splice");
 	assert_string_equal(text(off, "path_why"), "the fast path is off");
 	*e = (struct forwarding_explanation){
-		.is_nat = true,
+		.path = FORWARD_NAT,
 		.has_slot = true,
 		.slot = 77,
 		.owner = f->fake.daemon.services[0]->backends[0].backend,
 		.flow = {.is_there = true,
+			 .has_source = true,
 			 .state = "half-closed",
 			 .age = 3 * NSEC_PER_SEC,
 			 .idle = 20 * NSEC_PER_MSEC},

@@ -180,9 +180,10 @@ static void shows_flows(void **state)
 	assert_part(f->out,
 		    "\npath splice: the fast path is off; in the maps slot 77, owner none\n");
 	e->why_not = NULL;
-	e->is_nat = true;
+	e->path = FORWARD_NAT;
 	e->owner = f->fake.daemon.services[0]->backends[0].backend;
 	e->flow = (struct forwarding_flow){.is_there = true,
+					   .has_source = true,
 					   .backend = e->owner,
 					   .state = "established",
 					   .age = 125 * NSEC_PER_SEC,
@@ -192,6 +193,32 @@ static void shows_flows(void **state)
 	assert_part(f->out, "\npath nat; in the maps slot 77, owner web1\n"
 			    "flow there is: to web1 from 10.0.0.9:20001, established, age 2m5s, "
 			    "idle 20 ms\n");
+}
+
+/* Of dsr: a slot that moves, and a connection that is remembered for it. */
+static void explains_dsr(void **state)
+{
+	struct fixture *f = *state;
+	struct forwarding_explanation *e = &f->fake.path;
+	const struct backend *b = f->fake.daemon.services[0]->backends[0].backend;
+
+	*e = (struct forwarding_explanation){
+		.path = FORWARD_DSR_IPIP,
+		.has_slot = true,
+		.slot = 5,
+		.owner = b,
+		.slot_state = "still",
+	};
+	assert_run(f, "explain web 198.51.100.7:7001", 0);
+	assert_part(f->out, "\npath dsr-ipip; in the maps slot 5, owner web1, still\n");
+	e->slot_state = "moving";
+	e->previous = b;
+	e->flow = (struct forwarding_flow){
+		.is_there = true, .backend = b, .state = "established", .idle = 3 * NSEC_PER_SEC};
+	assert_run(f, "explain web 198.51.100.7:7001", 0);
+	assert_part(f->out,
+		    "\npath dsr-ipip; in the maps slot 5, owner web1, moving, previous owner "
+		    "web1\nflow there is: to web1, established, idle 3 s\n");
 }
 
 static void shows_one_service(void **state)
@@ -447,6 +474,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		LBCTL_TEST(shows_columns),
 		LBCTL_TEST(shows_status),
+		LBCTL_TEST(explains_dsr),
 		LBCTL_TEST(shows_one_service),
 		LBCTL_TEST(shows_the_fast_path),
 		LBCTL_TEST(shows_flows),

@@ -51,14 +51,22 @@ static void print_path(const json_t *a)
 	if (json_is_object(maps))
 		printf("; in the maps slot %" PRIu64 ", owner %s", number_at(maps, "slot"),
 		       given_at(maps, "owner") ? text_at(maps, "owner") : "none");
+	if (given_at(maps, "state"))
+		printf(", %s%s%s", text_at(maps, "state"),
+		       given_at(maps, "previous") ? ", previous owner " : "",
+		       given_at(maps, "previous") ? text_at(maps, "previous") : "");
 	if (json_is_object(maps) || given_at(a, "path_why"))
 		putchar('\n');
-	if (json_is_object(flow))
-		printf("flow there is: to %s from %s, %s, age %s, idle %s\n",
-		       given_at(flow, "backend") ? text_at(flow, "backend") : "(gone)",
-		       text_at(flow, "source"), text_at(flow, "state"),
-		       print_ms(number_at(flow, "age_ms"), age),
-		       print_ms(number_at(flow, "idle_ms"), idle));
+	if (!json_is_object(flow))
+		return;
+	printf("flow there is: to %s",
+	       given_at(flow, "backend") ? text_at(flow, "backend") : "(gone)");
+	if (given_at(flow, "source"))
+		printf(" from %s", text_at(flow, "source"));
+	printf(", %s", text_at(flow, "state"));
+	if (given_at(flow, "age_ms"))
+		printf(", age %s", print_ms(number_at(flow, "age_ms"), age));
+	printf(", idle %s\n", print_ms(number_at(flow, "idle_ms"), idle));
 }
 
 int show_explain(struct lbctl *l)
