@@ -26,8 +26,9 @@ struct dsr {
 	__u16 backend_index;
 };
 
-/* The line has no room for the way of a new flow. */
+/* The line has no room for the way of a new flow; another CPU is making it. */
 #define DSR_FULL 0x10000u
+#define DSR_TWIN 0x10001u
 
 #define OUTER_HOPS	   64
 #define IPV4_DONT_FRAGMENT 0x4000
@@ -65,37 +66,53 @@ lb4_inline int has_left(__u32 backend)
 	return !b || b->left;
 }
 
-/* A way for a flow, unless there is no room. Another CPU with a packet of the same flow says the
- * same. */
-lb4_inline int way_make(struct lb4_line *line, __u64 tag, __u32 now, __u32 backend, __u16 state)
+lb4_inline enum way_taken way_make(struct lb4_line *line, __u64 tag, __u32 now, __u32 backend,
+				   __u16 state)
 {
 	union way_word word = {};
 	struct lb4_way *way = 0;
 	enum way_taken taken = way_take(line, tag, now, &way);
 
-	if (taken == WAY_NONE)
-		return 0;
-	if (taken == WAY_TWIN)
-		return 1;
+	if (taken != WAY_TAKEN)
+		return taken;
 	word.backend = (__u16)backend;
 	word.last = (__u16)now;
 	word.state = LB4_WAY_DSR | state;
 	WRITE_ONCE(*(__u64 *)&way->backend, word.word);
-	return 1;
+	return WAY_TAKEN;
 }
 
-/* A flow that has a way speaks. */
-lb4_inline void way_heard(struct lb4_way *way, const union way_word *word, __u16 now, int is_syn)
+/* A flow that has a way speaks. What anybody may have made is believed when it is heard again. */
+lb4_inline void way_heard(struct lb4_way *way, const union way_word *word, __u16 now, __u32 flags)
 {
-	__u16 state = word->state | (is_syn ? 0 : LB4_FLOW_ESTABLISHED);
+	__u16 state = word->state;
 
+	if (flags != TCP_SYN && !((state & LB4_WAY_UNHEARD) && word->last == now))
+		state = (state | LB4_FLOW_ESTABLISHED) & ~LB4_WAY_UNHEARD;
+	if (flags & TCP_FIN)
+		state |= LB4_FLOW_CLIENT_FIN;
 	if (word->last == now && word->state == state)
 		return;
 	WRITE_ONCE(way->last, now);
 	WRITE_ONCE(way->state, state);
 }
 
-/* A flow that has no way. */
+/* A SYN of a flow that has no way. */
+lb4_inline __u32 moving_syn(struct lb4_line *line, __u64 tag, __u32 owner, __u32 now)
+{
+	if (owner == LB4_RING_NONE)
+		return owner;
+	switch (way_make(line, tag, now, owner, 0)) {
+	case WAY_TAKEN:
+		return owner;
+	case WAY_TWIN:
+		return DSR_TWIN;
+	default:
+		return DSR_FULL;
+	}
+}
+
+/* A flow that has no way. If there is no room for one, the slot goes on moving until there is. */
 lb4_inline __u32 moving_newcomer(struct lb4_line *line, __u64 tag, struct lb4_motion *m,
 				 __u32 owner, __u32 now, __u32 flags)
 {
@@ -103,20 +120,29 @@ lb4_inline __u32 moving_newcomer(struct lb4_line *line, __u64 tag, struct lb4_mo
 
 	if (READ_ONCE(m->state) != LB4_SLOT_MOVING)
 		return owner;
-	previous = READ_ONCE(m->previous);
 	if (flags == TCP_SYN)
-		return owner == LB4_RING_NONE || way_make(line, tag, now, owner, 0) ? owner
-										    : DSR_FULL;
+		return moving_syn(line, tag, owner, now);
+	previous = READ_ONCE(m->previous);
 	if (previous == LB4_RING_NONE || has_left(previous))
 		return owner;
-	if (!(flags & TCP_RST))
-		way_make(line, tag, now, previous, LB4_FLOW_ESTABLISHED);
+	if (!(flags & TCP_RST) && way_make(line, tag, now, previous, LB4_WAY_UNHEARD) == WAY_NONE)
+		WRITE_ONCE(m->since, (__u16)now);
 	WRITE_ONCE(m->last, (__u16)now);
 	return previous;
 }
 
 /*
- * Whose a packet of a slot in motion is; LB4_RING_NONE: nobody's, DSR_FULL. `flags` are SYN, ACK,
+ * Whether a SYN that is sent again goes to somebody else now: whom it went to has not been heard to
+ * answer, and is no longer the owner.
+ */
+lb4_inline int may_choose_anew(const union way_word *word, __u32 owner, __u16 now)
+{
+	return !(word->state & (LB4_FLOW_ESTABLISHED | LB4_WAY_UNHEARD)) &&
+	       word->backend != owner && owner != LB4_RING_NONE && word->last != now;
+}
+
+/*
+ * Whose a packet of a slot in motion is; LB4_RING_NONE: nobody's, DSR_FULL, DSR_TWIN. `flags` are SYN, ACK,
  * RST and FIN. Global and not inline, so that the verifier looks at it once.
  */
 __attribute__((noinline)) __u32 moving_owner(const struct lb4_tuple *t, __u32 chunk_index,
@@ -148,13 +174,19 @@ __attribute__((noinline)) __u32 moving_owner(const struct lb4_tuple *t, __u32 ch
 		tag_exchange(&way->tag, tag, LB4_TAG_FREE);
 		return flags == TCP_SYN ? moving_newcomer(line, tag, m, owner, now, flags) : owner;
 	}
-	way_heard(way, &word, (__u16)now, flags == TCP_SYN);
+	if (flags == TCP_SYN && may_choose_anew(&word, owner, (__u16)now)) {
+		word.backend = (__u16)owner;
+		word.last = (__u16)now;
+		WRITE_ONCE(*(__u64 *)&way->backend, word.word);
+		return owner;
+	}
+	way_heard(way, &word, (__u16)now, flags);
 	if (word.backend != owner)
 		WRITE_ONCE(m->last, (__u16)now);
 	return word.backend;
 }
 
-/* Whose the flow with that tuple is; LB4_RING_NONE, DSR_FULL. */
+/* Whose the flow with that tuple is; LB4_RING_NONE, DSR_FULL, DSR_TWIN. */
 lb4_inline __u32 dsr_owner(const struct dsr *d, const struct lb4_tuple *t, __u64 hash, __u32 flags)
 {
 	__u32 slot, owner, index;
@@ -208,10 +240,12 @@ lb4_inline enum lb4_verdict dsr_decide(struct dsr *d, __u64 hash, __u8 *mark)
 		/* From a VIP itself, as in a LAND attack. */
 		if (vip_find(d->control, d->packet.tuple.source, 0) != LB4_VIP_NONE)
 			return LB4_VERDICT_DROP_SOURCE;
-		if (!d->service->accepts || !d->control->accepts)
+		if (!d->service->accepts || !d->control->accepts || d->vip->closed)
 			return dsr_pass(d, mark, LB4_VERDICT_PASS_OFF);
 	}
 	owner = dsr_owner(d, &d->packet.tuple, hash, flags);
+	if (owner == DSR_TWIN)
+		return LB4_VERDICT_DROP_TWIN;
 	if (owner == DSR_FULL)
 		return dsr_pass(d, mark, LB4_VERDICT_PASS_FULL);
 	if (owner == LB4_RING_NONE)
@@ -254,9 +288,9 @@ lb4_inline int dsr_find(struct dsr *d, const __u8 address[16], __be16 port)
 }
 
 /* A connection that nat has begun goes on as it is. */
-lb4_inline int has_nat_way(const struct dsr *d)
+lb4_inline int has_nat_way(const struct dsr *d, const struct lb4_tuple *t)
 {
-	__u64 tag = tag_of(&d->packet.tuple);
+	__u64 tag = tag_of(t);
 	struct lb4_line *line = line_of(d->control, tag);
 	struct lb4_way *way = line ? way_find(line, tag) : 0;
 
@@ -275,7 +309,7 @@ lb4_inline enum lb4_verdict dsr_take(struct dsr *d, enum parsed parsed)
 	if (!dsr_find(d, t->destination, t->destination_port))
 		return LB4_VERDICT_NOT_OURS;
 	/* Its client may not begin anew before the flow is gone. */
-	if (d->service->has_nat && has_nat_way(d))
+	if (d->service->has_nat && has_nat_way(d, t))
 		return is_first_syn(&d->packet) ? LB4_VERDICT_DROP_TWIN : LB4_VERDICT_NOT_OURS;
 	hash = lb4_flow_hash(&d->control->choice, t);
 	mark = mark_of(hash);

@@ -170,6 +170,6 @@ __attribute__((noinline)) int dsr_icmp(HOOK_CONTEXT *context)
 		return NOT_DSR;
 	action = dsr_send(context, owner, hook_length(context) - sizeof(struct ethhdr));
 	if (action == DSR_CANNOT)
-		return HOOK_GO_ON;
+		return ICMP_NOT_OURS;
 	return action > 0 && (action & TOO_BIG) ? HOOK_DROP : action;
 }

@@ -21,7 +21,8 @@ struct lb4_vip {
 	__u8 address[16];
 	__be16 port;
 	__u16 service;
-	__u32 padding;
+	__u8 closed; /* of dsr: takes no new connections, though its service does */
+	__u8 padding[3];
 };
 _Static_assert(sizeof(struct lb4_vip) == 24, "struct lb4_vip is part of the ABI");
 
@@ -246,6 +247,8 @@ _Static_assert(sizeof(struct lb4_flow) == 64, "struct lb4_flow is part of the AB
 /* Of a way alone: its flow is still being made; it is one of dsr, and leads to no flow. */
 #define LB4_WAY_PENDING 0x8000u
 #define LB4_WAY_DSR	0x4000u
+/* Of dsr: it was made by a packet that anybody may have sent, and has not been heard again. */
+#define LB4_WAY_UNHEARD 0x2000u
 
 /*
  * What is told of a flow: a table beside that of flows, with the same places. It is touched when a

@@ -258,8 +258,11 @@ static int reuse_all(struct fastpath *f)
 	return 0;
 }
 
+/* Of dsr nobody knows how many there are. */
 static bool has_flows(const struct fastpath *f)
 {
+	if (f->maps.control->has_dsr)
+		return true;
 	for (uint32_t i = 0; i < f->maps.n_flows; i++)
 		if (f->maps.flows[i].tag >= LB4_TAG_FIRST)
 			return true;

@@ -20,6 +20,9 @@
 /* A client repeats its SYN after 1, 3, 7 and 15 seconds. */
 #define ABANDONED_TICKS 32
 
+/* Of dsr: a client that has said FIN, and nothing since; what its backend says is not seen. */
+#define FINISHING_TICKS 120
+
 uint32_t flow_ticks(nsec_t now)
 {
 	return (uint32_t)(now >> LB4_TICK_SHIFT);
@@ -170,8 +173,10 @@ static void visit_way(struct lb4_way *place, uint32_t now, way_visit *visit, voi
 	if (tag < LB4_TAG_FIRST || !(way.state & LB4_WAY_DSR) || (way.state & LB4_WAY_PENDING))
 		return;
 	limit = visit(context, &way);
-	if (!(way.state & LB4_FLOW_ESTABLISHED))
+	if (!(way.state & (LB4_FLOW_ESTABLISHED | LB4_WAY_UNHEARD)))
 		limit = ABANDONED_TICKS;
+	else if ((way.state & LB4_FLOW_CLIENT_FIN) && limit > FINISHING_TICKS)
+		limit = FINISHING_TICKS;
 	age = (int16_t)((uint16_t)now - way.last);
 	if (age < 0 || (uint32_t)age <= limit || !exchange(&place->tag, tag, LB4_TAG_BUSY))
 		return;

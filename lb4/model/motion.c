@@ -79,11 +79,12 @@ struct motion_census motion_sweep(struct motion_table *t, uint32_t idle, uint32_
 	for (uint32_t slot = 0; slot < t->size; slot++) {
 		if (!(*owner_of(t, slot) & LB4_RING_MOVES))
 			continue;
+		/* Before: one that moved a moment ago may have had its flows heard since. */
+		if (motion_of(t, slot)->state == LB4_SLOT_MOVING)
+			previous(context, motion_of(t, slot)->previous);
 		sweep_slot(t, slot, idle, now);
 		census.moving += motion_of(t, slot)->state == LB4_SLOT_MOVING;
 		census.pinned += motion_of(t, slot)->state == LB4_SLOT_PINNED;
-		if (motion_of(t, slot)->state == LB4_SLOT_MOVING)
-			previous(context, motion_of(t, slot)->previous);
 	}
 	return census;
 }

@@ -126,12 +126,17 @@ static uint64_t active_of(const struct lb4_backend_counters *c)
 	return c->flows > gone ? c->flows - gone : 0;
 }
 
-/* With `source` NULL from whichever address it is reached. */
+static bool is_dsr_backend(const struct placement *p, uint32_t i)
+{
+	return p->maps->backends[i].forward != LB4_FORWARD_NAT;
+}
+
+/* Of dsr with `source` NULL: from whichever address it is reached. */
 static uint32_t find_backend(const struct placement *p, const struct backend *b,
 			     const struct address *source)
 {
 	for (uint32_t i = 0; i < p->maps->n_backends; i++)
-		if (p->backends[i].backend == b &&
+		if (p->backends[i].backend == b && is_dsr_backend(p, i) == !source &&
 		    (!source || same_ip(p->maps->backends[i].source, source->ip)))
 			return i;
 	return PLACES_MAX;
@@ -153,7 +158,7 @@ static uint32_t find_orphan(const struct placement *p, const struct backend *b,
 		const struct lb4_backend *m = &p->maps->backends[i];
 
 		if (p->backends[i].orphan && m->port == htons(b->address.port) &&
-		    same_ip(m->address, b->address.ip) &&
+		    same_ip(m->address, b->address.ip) && is_dsr_backend(p, i) == !source &&
 		    (!source || same_ip(m->source, source->ip)))
 			return i;
 	}
@@ -388,7 +393,8 @@ static uint32_t take_vip_place(struct placement *p, const struct address *a)
 		if (p->vips[i].used || p->vips[i].listed)
 			continue;
 		p->vips[i] = (struct vip_place){.used = true};
-		p->maps->vips[i] = (struct lb4_vip){.port = htons(a->port)};
+		p->maps->vips[i] =
+			(struct lb4_vip){.port = htons(a->port), .service = LB4_SERVICES_MAX};
 		memcpy(p->maps->vips[i].address, a->ip, 16);
 		p->vips_changed = true;
 		return i;
@@ -405,8 +411,10 @@ static bool place_vip(struct placement *p, const struct address *a, uint32_t ser
 	if (place == LB4_VIP_NONE)
 		return false;
 	p->vips[place].current = true;
-	if (dsr_holds_vip(p, place))
+	if (dsr_holds_vip(p, place, service))
 		return true; /* spliced until then */
+	if (is_dsr_place(p, service) && p->maps->vips[place].service != service)
+		dsr_take_vip(p, service);
 	__atomic_store_n(&p->maps->vips[place].service, (uint16_t)service, __ATOMIC_RELEASE);
 	return true;
 }
@@ -539,6 +547,22 @@ static bool is_retired(const struct placement *p, uint32_t service)
 	return p->services[service].n_chunks > 0 && !p->services[service].current;
 }
 
+/* Whether the listen address leads to a service that is about to be freed. */
+static bool is_over(const struct placement *p, uint32_t vip)
+{
+	uint32_t service = p->maps->vips[vip].service;
+
+	return service < LB4_SERVICES_MAX && is_retired(p, service) &&
+	       !p->services[service].lingers;
+}
+
+static void let_go(struct placement *p, uint32_t vip)
+{
+	p->vips[vip].leaves = false;
+	__atomic_store_n(&p->maps->vips[vip].service, LB4_SERVICES_MAX, __ATOMIC_RELEASE);
+	p->maps->vips[vip].closed = 0;
+}
+
 /* No new flows for what is no longer there. Whether there is more room now. */
 static bool close_retired(struct placement *p, void (*synchronize)(void))
 {
@@ -547,9 +571,9 @@ static bool close_retired(struct placement *p, void (*synchronize)(void))
 	for (uint32_t i = 0; i < LB4_SERVICES_MAX; i++)
 		p->services[i].lingers = is_retired(p, i) && dsr_linger(p, i);
 	for (uint32_t i = 0; i < LB4_VIPS_MAX; i++)
-		if (p->vips[i].used && !p->vips[i].current && !dsr_holds_vip(p, i))
-			__atomic_store_n(&p->maps->vips[i].service, LB4_SERVICES_MAX,
-					 __ATOMIC_RELEASE);
+		if (p->vips[i].used && (is_over(p, i) || (!p->vips[i].current &&
+							  !dsr_holds_vip(p, i, LB4_SERVICES_MAX))))
+			let_go(p, i);
 	for (uint32_t i = 0; i < LB4_SERVICES_MAX; i++) {
 		if (!is_retired(p, i))
 			continue;
@@ -597,10 +621,12 @@ size_t placement_update(struct placement *p, const struct placed_service *servic
 
 	p->now = now;
 	n_failed = place_all(p, services, n, synchronize);
-	if (close_retired(p, synchronize) && n_failed > 0) {
+	p->update_wanted = false;
+	if (close_retired(p, synchronize)) {
 		n_failed = place_all(p, services, n, synchronize);
 		close_retired(p, synchronize);
 	}
+	p->n_homeless = n_failed;
 	return n_failed;
 }
 
@@ -660,6 +686,7 @@ void placement_begin_count(struct placement *p)
 	for (uint32_t i = 0; i < p->maps->n_backends; i++) {
 		p->backends[i].flows = 0;
 		p->backends[i].ways = 0;
+		p->backends[i].moving = 0;
 		p->backends[i].walked = !p->backends[i].current;
 	}
 	for (uint32_t i = 0; i < LB4_VIPS_MAX; i++) {
@@ -686,17 +713,20 @@ void placement_end_count(struct placement *p, uint32_t now)
 	for (uint32_t i = 0; i < p->maps->n_backends; i++) {
 		struct backend_place *b = &p->backends[i];
 
-		if (b->current || !b->walked || b->flows || b->ways || b->active)
+		if (b->current || !b->walked || b->flows || b->ways || b->moving || b->active)
 			continue;
 		b->orphan = false;
+		p->update_wanted |= p->n_homeless > 0;
 		if (b->backend)
 			free_backend(b);
 	}
 	for (uint32_t i = 0; i < LB4_VIPS_MAX; i++) {
 		struct vip_place *v = &p->vips[i];
 
-		if (!v->used || v->current || !v->walked || v->flows || dsr_holds_vip(p, i))
+		if (!v->used || v->current || !v->walked || v->flows ||
+		    dsr_holds_vip(p, i, LB4_SERVICES_MAX))
 			continue;
+		let_go(p, i);
 		v->used = false;
 		p->vips_changed = true; /* written with the next update */
 	}
@@ -710,10 +740,10 @@ static void add_level(_Atomic uint64_t *level, uint64_t from, uint64_t to)
 /* How many of dsr's flows there are nobody knows, but for those that have ways. */
 static void forget_flows(struct placement *p, uint32_t place, struct lb4_backend_counters *sum)
 {
-	uint64_t begun = sum->flows - p->backends[place].begun;
+	uint64_t gone = active_of(sum);
 
-	p->maps->backend_counters[place].ended += begun;
-	sum->ended += begun;
+	p->maps->backend_counters[place].ended += gone;
+	sum->ended += gone;
 }
 
 void placement_leave(struct placement *p, const struct backend *b)
@@ -753,6 +783,9 @@ void placement_tell_counters(struct placement *p)
 		counter_add(backend->bytes_out, sum.bytes_out - b->bytes_out);
 		counter_add(service->bytes_out, sum.bytes_out - b->bytes_out);
 		active = active_of(&sum) + b->ways_before;
+		/* While slots move there may be some who have not spoken yet. */
+		if (active == 0 && b->moving_before)
+			active = 1;
 		add_level(&backend->active, b->active, active);
 		add_level(&service->active, b->active, active);
 		if (sum.bytes_out != b->bytes_out)

@@ -113,6 +113,9 @@ struct placement_slots {
 bool placement_slots(const struct placement *p, const struct service *s,
 		     struct placement_slots *ret);
 
+/* Something has ended that others wait for the place of: an update will see to it. */
+bool placement_wants_update(const struct placement *p);
+
 /* Services that linger. */
 size_t placement_lingering(const struct placement *p);
 

@@ -69,15 +69,13 @@ uint32_t dsr_find_left(const struct placement *p, const struct placed_service *s
 	return LB4_SERVICES_MAX;
 }
 
-/* Connections that workers have, of before it was dsr: whatever looks like one is looked up. */
-static void mark_spliced(struct placement *p, const struct service *s)
+/* Connections to it may be in sockets, or flows of nat: whatever looks like one is looked up. */
+void dsr_take_vip(struct placement *p, uint32_t service)
 {
-	uint64_t active = 0;
-
-	for (unsigned i = 0; i < s->n_workers; i++)
-		active += counter_read(s->counters[i].active);
-	if (active > 0)
-		memset(p->maps->spliced->marks, lb4_epoch(p->now), LB4_MARKS);
+	memset(p->maps->spliced->marks, lb4_epoch(p->now), LB4_MARKS);
+	p->spliced_at = p->now;
+	__atomic_store_n(&p->maps->services[service].has_nat, 1, __ATOMIC_RELEASE);
+	p->services[service].walked = false;
 }
 
 void dsr_write_slots(struct placement *p, uint32_t service, const struct placed_service *s,
@@ -86,14 +84,14 @@ void dsr_write_slots(struct placement *p, uint32_t service, const struct placed_
 	const struct pool_table *table = s->service->table;
 	struct motion_table slots = table_of(p, service);
 
-	if (slots.size == 0)
-		mark_spliced(p, s->service->service); /* it is new here */
 	slots.size = table->size;
 	for (uint32_t slot = 0; slot < table->size; slot++) {
 		uint16_t member = table->live[slot], old = motion_owner(&slots, slot);
 		uint16_t owner = member == MAGLEV_NONE ? LB4_RING_NONE : (uint16_t)places[member];
 		bool keep = old != LB4_RING_NONE && !p->maps->backends[old].left;
 
+		if (keep && old != owner)
+			p->backends[old].moving_before++;
 		motion_give(&slots, slot, owner, keep, p->now);
 	}
 	p->services[service].limit = limit_of(s->service->settings.idle_timeout);
@@ -118,12 +116,34 @@ bool dsr_linger(struct placement *p, uint32_t service)
 	return true;
 }
 
-bool dsr_holds_vip(const struct placement *p, uint32_t vip)
+/* Its connections go on for as long as they may be silent, since nobody knows which they are. */
+static bool still_leaves(struct placement *p, uint32_t vip, uint32_t service)
+{
+	struct vip_place *v = &p->vips[vip];
+
+	if (!v->leaves) {
+		v->leaves = true;
+		v->left_at = p->now;
+		__atomic_store_n(&p->maps->vips[vip].closed, 1, __ATOMIC_RELEASE);
+	}
+	return (int32_t)(p->now - v->left_at) <= (int32_t)p->services[service].limit;
+}
+
+bool dsr_holds_vip(struct placement *p, uint32_t vip, uint32_t wanted)
 {
 	uint32_t service = p->maps->vips[vip].service;
+	bool holds;
 
-	return service < LB4_SERVICES_MAX && is_dsr_place(p, service) &&
-	       !p->services[service].current;
+	if (service >= LB4_SERVICES_MAX || !is_dsr_place(p, service))
+		return false;
+	if (service != wanted) {
+		holds = !p->services[service].current || still_leaves(p, vip, service);
+		if (holds)
+			return true;
+	}
+	p->vips[vip].leaves = false;
+	__atomic_store_n(&p->maps->vips[vip].closed, 0, __ATOMIC_RELEASE);
+	return false;
 }
 
 uint32_t placement_count_way(struct placement *p, const struct lb4_way *way)
@@ -142,7 +162,7 @@ static void count_previous(void *context, uint16_t owner)
 	struct placement *p = context;
 
 	if (owner < p->maps->n_backends)
-		p->backends[owner].flows++;
+		p->backends[owner].moving++;
 }
 
 /* Flows of nat that were there before the service was dsr. */
@@ -177,28 +197,47 @@ static uint64_t spliced_of(const struct service *s)
 	return n;
 }
 
+/* Slots and connections of one service; connections of it that are in sockets. */
+static uint64_t end_count(struct placement *p, uint32_t service)
+{
+	struct service_place *s = &p->services[service];
+	struct motion_table slots = table_of(p, service);
+
+	s->census = motion_sweep(&slots, s->limit, p->now, count_previous, p);
+	if (s->walked && p->maps->services[service].has_nat && !has_nat(p, service))
+		p->maps->services[service].has_nat = 0;
+	p->update_wanted |= s->lingers && s->census.moving + s->census.pinned == 0;
+	return spliced_of(s->service);
+}
+
 void dsr_end_count(struct placement *p)
 {
 	uint64_t spliced = 0;
 	bool any = false;
 
-	for (uint32_t i = 0; i < p->maps->n_backends; i++)
-		p->backends[i].ways_before = p->backends[i].ways;
 	for (uint32_t i = 0; i < LB4_SERVICES_MAX; i++) {
-		struct service_place *s = &p->services[i];
-		struct motion_table slots;
-
 		if (!is_dsr_place(p, i))
 			continue;
-		slots = table_of(p, i);
-		s->census = motion_sweep(&slots, s->limit, p->now, count_previous, p);
-		if (s->walked && !has_nat(p, i))
-			p->maps->services[i].has_nat = 0;
-		spliced += spliced_of(s->service);
+		spliced += end_count(p, i);
 		any = true;
 	}
-	if (any && spliced == 0)
+	for (uint32_t i = 0; i < p->maps->n_backends; i++) {
+		p->backends[i].ways_before = p->backends[i].ways;
+		p->backends[i].moving_before = p->backends[i].moving;
+	}
+	for (uint32_t i = 0; i < LB4_VIPS_MAX; i++)
+		p->update_wanted |=
+			p->vips[i].leaves && !still_leaves(p, i, p->maps->vips[i].service);
+	if (spliced > 0)
+		p->spliced_at = p->now;
+	/* The kernel may be sending what is left of the last of them. */
+	if (any && (int32_t)(p->now - p->spliced_at) >= MARK_EPOCHS << LB4_EPOCH_SHIFT)
 		clear_marks(p);
+}
+
+bool placement_wants_update(const struct placement *p)
+{
+	return p->update_wanted;
 }
 
 bool placement_slots(const struct placement *p, const struct service *s,

@@ -19,6 +19,8 @@ struct backend_place {
 	uint32_t flows;			  /* as the walk has counted so far */
 	uint32_t ways;			  /* the same, of dsr … */
 	uint32_t ways_before;		  /* … and as the last whole walk has */
+	uint32_t moving;	/* slots whose flows it has while they move, as of the walk … */
+	uint32_t moving_before; /* … and of the last change or whole walk */
 	/* As last told. */
 	uint64_t begun, bytes_in, bytes_out;
 	uint64_t active;
@@ -30,6 +32,8 @@ struct vip_place {
 	bool current; /* still a listen address of a service that is forwarded */
 	bool walked;  /* as of a backend */
 	uint32_t flows;
+	bool leaves;	  /* it was taken from a service of dsr that goes on … */
+	uint32_t left_at; /* … at that tick */
 };
 
 /* A table of slots. */
@@ -52,7 +56,10 @@ struct placement {
 	uint64_t news;
 	bool *chunks; /* taken */
 	bool vips_changed;
-	uint32_t now; /* ticks, of the last update or walk */
+	uint32_t now;	     /* ticks, of the last update or walk */
+	uint32_t spliced_at; /* when connections to services of dsr were last seen in sockets */
+	size_t n_homeless; /* services that found no room with the last update */
+	bool update_wanted;
 	struct vip_entry entries[2 * LB4_VIPS_MAX];
 };
 
@@ -76,8 +83,14 @@ void dsr_write_slots(struct placement *p, uint32_t service, const struct placed_
  * some; else its place can be had. */
 bool dsr_linger(struct placement *p, uint32_t service);
 
-/* Whether the listen address is that of a service that lingers, and cannot be another's yet. */
-bool dsr_holds_vip(const struct placement *p, uint32_t vip);
+/*
+ * Whether the listen address is that of a service of dsr that lingers, or was taken from one a short
+ * while ago, and cannot be that of `wanted` (LB4_SERVICES_MAX: nobody's) yet.
+ */
+bool dsr_holds_vip(struct placement *p, uint32_t vip, uint32_t wanted);
+
+/* The listen address comes to a service of dsr. */
+void dsr_take_vip(struct placement *p, uint32_t service);
 
 /* A whole walk is over. */
 void dsr_end_count(struct placement *p);

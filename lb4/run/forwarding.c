@@ -392,8 +392,12 @@ static void set_choice(struct forwarding *f, uint64_t seed)
 	struct lb4_hash_key key;
 
 	lb4_hash_key_init(&key, seed);
-	if (memcmp(&key, &f->maps->control->choice, sizeof(key)) != 0)
-		f->maps->control->choice = key;
+	if (memcmp(&key, &f->maps->control->choice, sizeof(key)) == 0)
+		return;
+	if (f->maps->control->has_dsr)
+		log_warning("the seed is another one than before: connections of forward: dsr get "
+			    "to other backends, which reset them");
+	f->maps->control->choice = key;
 }
 
 void forwarding_publish(struct daemon *d)
@@ -513,6 +517,8 @@ void forwarding_on_time(struct daemon *d)
 	f->now = clock_now(); /* not that of the round, which may have taken long */
 	if (f->walk_next <= d->now) {
 		forwarding_look_on(f);
+		if (placement_wants_update(f->placement))
+			forwarding_publish(d);
 		capture_on_time(f->capture, d->now);
 		f->walk_next = nsec_add(d->now, WALK_INTERVAL);
 	}

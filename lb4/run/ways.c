@@ -282,7 +282,11 @@ struct backend_way ways_take(struct ways *w, struct backend *b, enum forward_kin
 	struct way *way = find(w, &b->address);
 
 	if (way) {
+		bool dsr = way->dsr;
+
 		want(way, forward);
+		if (way->dsr && !dsr && !way->way.reachable)
+			ask(w, way); /* what keeps nat from it may not matter */
 	} else {
 		way = append(w);
 		if (!way)
@@ -316,6 +320,9 @@ void ways_end(struct ways *w)
 
 		if (n > 0 && compare(&w->all[n - 1], way) == 0) {
 			w->all[n - 1].managed |= way->managed;
+			w->all[n - 1].nat |= way->nat;
+			w->all[n - 1].dsr |= way->dsr;
+			w->all[n - 1].link |= way->link;
 			backend_unref(way->backend);
 		} else if (!way->wanted) {
 			backend_unref(way->backend);

@@ -100,17 +100,14 @@ static int meets(struct nat_world *w, uint16_t port, uint8_t flags)
 	return -1;
 }
 
-static size_t count_ways(const struct nat_world *w, bool established)
+static size_t count_ways(const struct nat_world *w, uint16_t flag)
 {
 	size_t n = 0;
 
 	for (uint32_t i = 0; i < w->maps->n_lines; i++)
-		for (size_t j = 0; j < LB4_WAYS; j++) {
-			const struct lb4_way *way = &w->maps->lines[i].way[j];
-
-			n += way->tag != LB4_TAG_FREE &&
-			     !!(way->state & LB4_FLOW_ESTABLISHED) == established;
-		}
+		for (size_t j = 0; j < LB4_WAYS; j++)
+			n += w->maps->lines[i].way[j].tag != LB4_TAG_FREE &&
+			     (w->maps->lines[i].way[j].state & flag);
 	return n;
 }
 
@@ -306,9 +303,10 @@ static void slots_that_move(void **state)
 		give(w, place_of(w, NEW), true);
 		assert_int_equal(meets(w, 1, ACK), OLD); /* it stays */
 		assert_int_equal(meets(w, 2, SYN), NEW); /* a new one does not come to the old */
-		assert_int_equal(count_ways(w, false), 1);
+		assert_int_equal(nat_world_count_ways(w), 2);
+		assert_int_equal(count_ways(w, LB4_WAY_UNHEARD), 1);
 		assert_int_equal(meets(w, 2, ACK), NEW);
-		assert_int_equal(count_ways(w, true), 2);
+		assert_int_equal(count_ways(w, LB4_FLOW_ESTABLISHED), 1);
 		assert_int_equal(meets(w, 2, SYN), NEW); /* whoever says so */
 		assert_int_equal(meets(w, 1, SYN), OLD);
 		/* Moved again, both stay where they are. */
@@ -380,6 +378,56 @@ static void nobody_is_left(void **state)
 	assert_int_equal(nat_world_verdicts(w, LB4_VERDICT_PASS_NO_WAY), 1);
 }
 
+/* Who goes on is believed, who sends one packet is not for long, and who is not heard of chooses anew. */
+static void ways_are_made_by_anybody(void **state)
+{
+	struct nat_world *w = *state;
+
+	nat_world_give(w, OLD);
+	give(w, NEW, true);
+	assert_int_equal(meets(w, 1, ACK), OLD);
+	nat_world_age(w, 1);
+	assert_int_equal(meets(w, 1, ACK), OLD);
+	assert_int_equal(count_ways(w, LB4_FLOW_ESTABLISHED), 1);
+	assert_int_equal(count_ways(w, LB4_WAY_UNHEARD), 0);
+	assert_int_equal(meets(w, 1, ACK | FIN), OLD);
+	assert_int_equal(count_ways(w, LB4_FLOW_CLIENT_FIN), 1);
+	/* The backend that a SYN went to does not answer, and has lost the slot. */
+	assert_int_equal(meets(w, 2, SYN), NEW);
+	give(w, THIRD, true);
+	assert_int_equal(meets(w, 2, SYN), NEW);
+	nat_world_age(w, 1);
+	assert_int_equal(meets(w, 2, SYN), THIRD);
+	assert_int_equal(meets(w, 2, ACK), THIRD);
+}
+
+/* While there is no room for the way of a flow that lives, its slot goes on moving. */
+static void a_full_line(void **state)
+{
+	struct nat_world *w = *state;
+	uint32_t before, after = 0, n = 0;
+
+	nat_world_give(w, OLD);
+	give(w, NEW, true);
+	for (uint32_t i = 0; i < w->maps->n_lines; i++)
+		for (size_t j = 0; j < LB4_WAYS; j++)
+			w->maps->lines[i].way[j] = (struct lb4_way){
+				.tag = LB4_TAG_FIRST + j,
+				.state = LB4_WAY_DSR | LB4_FLOW_ESTABLISHED,
+			};
+	before = flow_ticks(clock_now()) - 50;
+	for (uint32_t slot = 0; slot < RING_SIZE; slot++)
+		w->maps->motion[slot / LB4_RING_CHUNK].slot[slot % LB4_RING_CHUNK].since =
+			(uint16_t)before;
+	assert_int_equal(meets(w, 1, ACK), OLD);
+	assert_int_equal(meets(w, 2, SYN), -1); /* it is spliced */
+	for (uint32_t slot = 0; slot < RING_SIZE; slot++) {
+		after = w->maps->motion[slot / LB4_RING_CHUNK].slot[slot % LB4_RING_CHUNK].since;
+		n += after != (uint16_t)before;
+	}
+	assert_int_equal(n, 1);
+}
+
 /* SYNs that nobody goes on with take no place from those that live. */
 static void floods(void **state)
 {
@@ -388,8 +436,9 @@ static void floods(void **state)
 
 	nat_world_give(w, OLD);
 	give(w, NEW, true);
-	for (uint16_t port = 1; port <= 200; port++)
-		assert_int_equal(meets(w, port, ACK), OLD);
+	for (int round = 0; round < 2; round++, nat_world_age(w, 1))
+		for (uint16_t port = 1; port <= 200; port++)
+			assert_int_equal(meets(w, port, ACK), OLD);
 	for (uint32_t port = 1000; port < 9000; port++) {
 		int met = meets(w, (uint16_t)port, SYN);
 
@@ -601,6 +650,8 @@ int main(int argc, char **argv)
 		L2_TEST(slots_that_move),
 		L2_TEST(whoever_has_left),
 		L2_TEST(nobody_is_left),
+		L2_TEST(ways_are_made_by_anybody),
+		L2_TEST(a_full_line),
 		L2_TEST(floods),
 		L2_TEST(marks_of_what_is_spliced),
 		L2_TEST(what_is_odd),

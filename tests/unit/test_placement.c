@@ -581,14 +581,145 @@ static void macs_are_told(void **state)
 	assert_int_equal(m->interface, 7);
 }
 
+/* --- Direct server return --- */
+
+static void be_dsr(struct world *w, enum forward_kind forward)
+{
+	w->now += 1000;
+	w->view.settings.forward = forward;
+	w->view.settings.idle_timeout = 10 * NSEC_PER_SEC;
+	assert_int_equal(update(w), 0);
+}
+
+/* Walks and what they ask for, as main has it, for so many ticks. */
+static void live_on(struct world *w, uint32_t ticks)
+{
+	for (uint32_t end = w->now + ticks; (int32_t)(end - w->now) > 0; w->now += 2) {
+		walk(w, 0, LB4_VIPS_MAX, 0);
+		if (placement_wants_update(w->placement))
+			update(w);
+	}
+}
+
+static const struct lb4_service *service_at(const struct world *w, const char *listen)
+{
+	uint16_t service = w->maps.vips[find_vip(w, listen)].service;
+
+	return service < LB4_SERVICES_MAX ? &w->maps.services[service] : NULL;
+}
+
+/* What a service was lingers until its connections are gone, and then makes way by itself. */
+static void what_lingers(void **state)
+{
+	struct world *w = *state;
+
+	be_dsr(w, FORWARD_DSR_L2);
+	take_table(w, 16381);
+	update(w);
+	assert_int_equal(placement_lingering(w->placement), 1);
+	assert_int_equal(service_at(w, "192.0.2.1:80")->ring_size, SIZE);
+	assert_int_equal(service_at(w, "192.0.2.1:80")->accepts, 0);
+	memset(w->maps.spliced->marks, 0, LB4_MARKS);
+	live_on(w, 60);
+	assert_int_equal(placement_lingering(w->placement), 0);
+	assert_int_equal(service_at(w, "192.0.2.1:80")->ring_size, 16381);
+	assert_int_equal(service_at(w, "192.0.2.1:80")->accepts, 1);
+	/* New connections were spliced meanwhile. */
+	assert_int_not_equal(w->maps.spliced->marks[0], 0);
+	live_on(w, 200);
+	assert_int_equal(w->maps.spliced->marks[0], 0);
+}
+
+/* A listen address that is taken away keeps its connections for as long as they may be silent. */
+static void a_listen_address_goes(void **state)
+{
+	struct world *w = *state;
+	uint32_t vip;
+
+	be_dsr(w, FORWARD_DSR_L2);
+	vip = find_vip(w, "192.0.2.1:443");
+	w->placed.n_listen = 1;
+	update(w);
+	assert_non_null(service_at(w, "192.0.2.1:443"));
+	assert_int_equal(w->maps.vips[vip].closed, 1);
+	live_on(w, 6);
+	assert_non_null(service_at(w, "192.0.2.1:443"));
+	live_on(w, 20);
+	assert_int_equal(w->maps.vips[vip].service, LB4_SERVICES_MAX);
+	assert_int_equal(w->maps.vips[vip].closed, 0);
+}
+
+/* Backends of nat and of dsr are never the same place, whose packets they are. */
+static void from_dsr_to_nat(void **state)
+{
+	struct world *w = *state;
+	uint16_t place;
+
+	be_dsr(w, FORWARD_DSR_IPIP);
+	place = place_of(w, 0);
+	w->view.settings.forward = FORWARD_NAT;
+	assert_int_equal(update(w), 1); /* there is no room for both */
+	assert_int_equal(w->maps.backends[place].forward, LB4_FORWARD_DSR_IPIP);
+	assert_true(w->maps.backends[place].reachable);
+	live_on(w, 60);
+	assert_int_equal(service_at(w, "192.0.2.1:80")->forward, LB4_FORWARD_NAT);
+}
+
+/* Who begins while lb4 is away is counted, and not for ever. */
+static void dsr_after_a_crash(void **state)
+{
+	struct world *w = *state;
+	uint16_t place;
+
+	be_dsr(w, FORWARD_DSR_L2);
+	place = place_of(w, 0);
+	w->maps.backend_counters[place].flows = 100;
+	placement_tell_counters(w->placement);
+	placement_free(w->placement);
+	w->maps.backend_counters[place].flows = 150;
+	w->placement = placement_new(&w->maps, true);
+	update(w);
+	assert_int_equal(place_of(w, 0), place);
+	live_on(w, 6);
+	assert_int_equal(placement_flows(w->placement), 0);
+	assert_int_equal(w->maps.motion[w->maps.services[0].ring].slot[0].state, LB4_SLOT_STILL);
+}
+
+/* While slots of it move a backend is not empty, and its place is nobody else's. */
+static void a_backend_of_dsr_leaves(void **state)
+{
+	struct world *w = *state;
+	struct backend_counters b;
+	uint16_t place;
+
+	be_dsr(w, FORWARD_DSR_L2);
+	place = place_of(w, 2);
+	pool_fail(&w->pool, 2, 1);
+	pool_update(&w->pool, 1);
+	w->view.table = w->pool.table;
+	w->view.n_backends = 2;
+	update(w);
+	placement_tell_counters(w->placement);
+	backend_sum(w->backends[2], &b);
+	assert_int_equal(counter_read(b.active), 1);
+	live_on(w, 8);
+	assert_non_null(placement_backend_at(w->placement, place));
+	live_on(w, 60);
+	assert_null(placement_backend_at(w->placement, place));
+	backend_sum(w->backends[2], &b);
+	assert_int_equal(counter_read(b.active), 0);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		CASE(a_service),      CASE(places_of_backends), CASE(a_new_way),
-		CASE(places_of_vips), CASE(the_service_goes),	CASE(retired_during_a_walk),
-		CASE(adoption),	      CASE(another_table_size), CASE(counters),
-		CASE(macs_are_told),  CASE(what_stands_there),	CASE(evidence),
+		CASE(a_service),	 CASE(places_of_backends),	CASE(a_new_way),
+		CASE(places_of_vips),	 CASE(the_service_goes),	CASE(retired_during_a_walk),
+		CASE(adoption),		 CASE(another_table_size),	CASE(counters),
+		CASE(macs_are_told),	 CASE(what_stands_there),	CASE(evidence),
+		CASE(what_lingers),	 CASE(a_listen_address_goes),	CASE(from_dsr_to_nat),
+		CASE(dsr_after_a_crash), CASE(a_backend_of_dsr_leaves),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
