@@ -116,9 +116,8 @@ static bool read_flow(const struct lb4_flow *place, struct lb4_flow *ret)
 
 	*ret = *place;
 	ret->tag = tag;
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	return tag >= LB4_TAG_FIRST && ret->vip < LB4_VIPS_MAX &&
-	       __atomic_load_n(&place->tag, __ATOMIC_RELAXED) == tag;
+	       __atomic_load_n(&place->tag, __ATOMIC_SEQ_CST) == tag;
 }
 
 static void visit_flow(struct flow_table *t, uint32_t index, flow_visit *visit, void *context)
