@@ -19,6 +19,12 @@ static int lb4_tc(const struct packet_case *c, const struct world *w)
 	return fastpath_program(w->fastpath);
 }
 
+static int lb4_xdp(const struct packet_case *c, const struct world *w)
+{
+	(void)c;
+	return world_xdp(w);
+}
+
 #define FLOOR(text, of_hook, of_floor, answer)                                                     \
 	{                                                                                          \
 		.name = text, .hook = of_hook, .world = CASE_USUAL, .program = floor_program,      \
@@ -32,6 +38,37 @@ static int lb4_tc(const struct packet_case *c, const struct world *w)
 	}
 
 #define FORWARDED .least_forwarded_permille = 1000
+
+/* At that hook of that kind, with that goal: however many flows there are. */
+#define DSR(text, of_hook, of_program, of_world, of_goal)                                          \
+	{.name = text ": 1 flow",                                                                  \
+	 .hook = of_hook,                                                                          \
+	 .world = of_world,                                                                        \
+	 .program = of_program,                                                                    \
+	 .step = WORLD_ACK,                                                                        \
+	 .n_flows = 1,                                                                             \
+	 FORWARDED,                                                                                \
+	 .goal = of_goal},                                                                         \
+		{.name = text ": 100,000 flows",                                                   \
+		 .hook = of_hook,                                                                  \
+		 .world = of_world,                                                                \
+		 .program = of_program,                                                            \
+		 .step = WORLD_ACK,                                                                \
+		 .n_flows = 100000,                                                                \
+		 FORWARDED,                                                                        \
+		 .goal = of_goal},                                                                 \
+		{.name = text ": 1,000,000 flows",                                                 \
+		 .hook = of_hook,                                                                  \
+		 .world = of_world,                                                                \
+		 .program = of_program,                                                            \
+		 .step = WORLD_ACK,                                                                \
+		 .n_flows = 1000000,                                                               \
+		 FORWARDED,                                                                        \
+		 .goal = of_goal},                                                                 \
+	{                                                                                          \
+		.name = text ": a flood of SYNs", .hook = of_hook, .world = of_world,              \
+		.program = of_program, .step = WORLD_SYN, .n_flows = 0, FORWARDED, .goal = of_goal \
+	}
 
 const struct packet_case cases[] = {
 	FLOOR("tc: drop", DRIVER_TC, DRIVER_DROP, TC_ACT_SHOT),
@@ -51,6 +88,9 @@ const struct packet_case cases[] = {
 	NAT("SYN, 100,000 flows begin", CASE_EMBRYOS, WORLD_SYN, 100000, .prepare = world_clear,
 	    .least_forwarded_permille = 990),
 	NAT("SYN, a flood when all is taken", CASE_EMBRYOS, WORLD_SYN, 0, .prepare = world_flood),
+	DSR("dsr-l2 at tc", DRIVER_TC, lb4_tc, CASE_L2, 40),
+	DSR("dsr-l2 at XDP", DRIVER_XDP, lb4_xdp, CASE_L2, 40),
+	DSR("dsr-ipip at XDP", DRIVER_XDP, lb4_xdp, CASE_IPIP, 40),
 };
 const size_t n_cases = sizeof(cases) / sizeof(cases[0]);
 
@@ -73,14 +113,17 @@ int case_open_world(enum case_world which, struct world *ret, uint32_t *ret_fail
 	static const struct {
 		uint32_t max_flows, n_flows;
 	} sizes[] = {
-		[CASE_USUAL] = {262144, 100000},
-		[CASE_FULL] = {1000000, 1000000},
-		[CASE_EMBRYOS] = {262144, 100000},
+		[CASE_USUAL] = {262144, 100000},   [CASE_FULL] = {1000000, 1000000},
+		[CASE_EMBRYOS] = {262144, 100000}, [CASE_L2] = {262144, 1000000},
+		[CASE_IPIP] = {262144, 1000000},
 	};
+	const bool is_dsr = which == CASE_L2 || which == CASE_IPIP;
 	int r = world_open(ret, sizes[which].max_flows, sizes[which].n_flows);
 
 	*ret_failed = 0;
-	if (r == 0 && which != CASE_EMBRYOS)
+	if (r == 0 && is_dsr)
+		r = world_be_dsr(ret, which == CASE_L2 ? LB4_FORWARD_DSR_L2 : LB4_FORWARD_DSR_IPIP);
+	else if (r == 0 && which != CASE_EMBRYOS)
 		r = world_connect(ret, ret_failed);
 	if (r < 0)
 		fprintf(stderr, "the fast path cannot be loaded: %s\n", strerror(-r));

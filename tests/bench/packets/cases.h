@@ -13,6 +13,8 @@ enum case_world {
 	CASE_USUAL,   /* 100,000, in tables of the usual size */
 	CASE_FULL,    /* 1,000,000, as many as there may be */
 	CASE_EMBRYOS, /* none that was acknowledged */
+	CASE_L2,      /* 1,000,000 of dsr, of which nothing is remembered */
+	CASE_IPIP,    /* the same, wrapped */
 	N_CASE_WORLDS,
 };
 

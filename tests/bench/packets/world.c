@@ -109,6 +109,29 @@ static void fill_clients(struct world *w)
 	}
 }
 
+/* The interface that test runs are of. */
+#define LOOPBACK 1
+
+int world_be_dsr(struct world *w, uint8_t forward)
+{
+	int r = fastpath_xdp(w->fastpath, &w->xdp);
+
+	if (r == 0)
+		r = xdp_let_out(w->xdp, LOOPBACK);
+	w->maps->services[0].forward = forward;
+	w->maps->control->has_dsr = 1;
+	for (uint32_t i = 0; i < WORLD_BACKENDS; i++) {
+		w->maps->backends[i].forward = forward;
+		w->maps->backends[i].resolved = 1;
+	}
+	return r;
+}
+
+int world_xdp(const struct world *w)
+{
+	return xdp_program(w->xdp);
+}
+
 int world_open(struct world *w, uint32_t max_flows, uint32_t n_flows)
 {
 	const struct fastpath_sizes sizes = {

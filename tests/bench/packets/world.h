@@ -7,6 +7,7 @@
 
 #include "driver.h"
 #include "fastpath.h"
+#include "xdp.h"
 
 #define WORLD_VIP	   0xc0000201u /* 192.0.2.1 */
 #define WORLD_OURS	   0x0a000001u /* 10.0.0.1, and backends are 10.0.1.1 … */
@@ -17,6 +18,7 @@
 struct world {
 	struct fastpath *fastpath;
 	const struct fastpath_maps *maps;
+	struct xdp *xdp;       /* NULL: it was not asked for */
 	struct driver *driver; /* its flows are those that began, the first n_flows */
 	uint32_t max_flows;    /* as lb4.yaml has it */
 	uint32_t n_flows;
@@ -25,6 +27,12 @@ struct world {
 /* With clients enough for so many flows, none of which has begun. -errno. */
 int world_open(struct world *w, uint32_t max_flows, uint32_t n_flows);
 void world_close(struct world *w); /* what is not open is ignored */
+
+/* Its service is one of dsr, LB4_FORWARD_DSR_…, and goes by the program at XDP too. -errno. */
+int world_be_dsr(struct world *w, uint8_t forward);
+
+/* The descriptor of that program. */
+int world_xdp(const struct world *w);
 
 /* What connections are made of, in this order. */
 enum world_step {
