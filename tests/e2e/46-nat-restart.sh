@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# nat goes on without lb4: after SIGKILL established flows and new ones, after an orderly stop the established ones; the
+# nat and dsr go on without lb4: after SIGKILL established flows and new ones, after an orderly stop the established ones; the
 # next start takes them over, each with its backend, its limits and its counters.
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
@@ -19,16 +19,20 @@ active() {
 }
 
 lab_up 3
+dsr_up 3
 backend_start b1 b2 b3
 config "interfaces: $(at_hook to-client to-b1 to-b2 to-b3)" "fastpath: {pins: $PINS}"
 service echo "$VIP" echo "b1 b2 b3" "$CHECK"
 service echo6 "[$VIP6]" echo "b1@6 b2@6 b3@6" "$CHECK"
 service id "$VIP" id "b1 b2 b3" "$CHECK"
+service direct "$VIP2" echo "b1 b2 b3" "$CHECK" "forward: dsr-ipip"
 service idle "$VIP:1002" echo b1 "idle_timeout: 4s"
 start_lb4
 wait_all_up
 spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --to "[$VIP6]:${PORT[echo]}" --count 60 --duration 100s --interval 20ms &
 STREAM=$!
+spawn_lab direct.json stream --to "$VIP2:${PORT[echo]}" --count 30 --duration 100s --interval 20ms &
+DIRECT=$!
 spawn_lab idle.txt talk --within 20s "$VIP:1002" send=hi name recv=hi end &
 IDLE=$!
 wait_until 3 "streams run" eval '(($(active echo) + $(active echo6) == 60))'
@@ -54,6 +58,7 @@ config "interfaces: $(at_hook to-b3 to-b2 to-b1 to-client)" "fastpath: {pins: $P
 service id "$VIP" id "b3 b1" "$CHECK"
 service echo "$VIP" echo "b3 b1" "$CHECK" "table_size: 16381"
 service echo6 "[$VIP6]" echo "b3@6 b2@6 b1@6" "$CHECK"
+service direct "$VIP2" echo "b3 b1" "$CHECK" "forward: dsr-ipip"
 start_lb4
 wait_all_up
 lab short --to "$VIP:${PORT[id]}" --rate 300 --duration 500ms >"$DIR/short.json" || fail "$(cat "$DIR/short.json")"
@@ -62,6 +67,10 @@ check_number "flows that were taken over, of backends that are still there" "$((
 kill -TERM "$STREAM"
 finished "$STREAM" || fail "a stream broke: $(cat "$DIR/stream.json" "$DIR/stream.json.err")"
 ok "60 flows lived through a kill, a stop and two starts"
+kill -TERM "$DIRECT"
+finished "$DIRECT" || fail "a stream of dsr broke: $(cat "$DIR/direct.json" "$DIR/direct.json.err")"
+check_equal "streams of dsr that workers saw" "$(ended '.service == "direct"')" 0
+ok "and so did 30 connections of dsr, though their backend is no longer in the file"
 
 # A second lb4 does not take what the first has; one whose file names no interfaces lets go of what it had.
 stop_lb4
@@ -69,6 +78,7 @@ check_equal "programs that stay attached" "$(ls "$PINS" | grep -c '^link-')" 4
 [[ $HOOK != xdp ]] || check_equal "of them, in drivers" "$(ls "$PINS" | grep -c '^xdp-')" 4
 CONFIG=$(sed '/^interfaces:/d' <<<"$CONFIG")
 CONFIG=${CONFIG//forward: nat/forward: splice}
+CONFIG=${CONFIG//forward: dsr-ipip/forward: splice}
 start_lb4
 check_equal "without interfaces, pins that are left" "$(ls "$PINS" | wc -l)" 0
 check_not "and nothing in drivers" eval 'ip -n "$(ns lb)" link | grep -q xdp'

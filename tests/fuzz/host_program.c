@@ -56,7 +56,7 @@ struct host_sk_buff {
 #define bpf_skb_load_bytes(skb, at, to, size)	   ((void)(skb), (void)(to), -1)
 #define bpf_ringbuf_output(map, data, size, flags) ((void)(data), -1)
 /* What makes a packet longer or shorter fails here: such packets are dropped then. */
-#define bpf_skb_adjust_room(skb, size, mode, flags)	((void)(skb), -1)
+#define bpf_skb_adjust_room(skb, size, mode, flags)	((void)(skb), (void)(flags), -1)
 #define bpf_skb_change_tail(skb, size, flags)		((void)(skb), -1)
 #define bpf_skb_store_bytes(skb, at, from, size, flags) ((void)(skb), (void)(from), -1)
 #define bpf_csum_diff(from, n_from, to, n_to, sum)	((void)(to), (sum))
