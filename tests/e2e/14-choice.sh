@@ -6,7 +6,7 @@
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
-COUNT=$(by_scale 100 200 600)
+COUNT=$(by_scale 100 100 600)
 CHECK="check: {tcp: true, interval: 300ms, fast_interval: 100ms, timeout: 300ms}"
 
 lab_up 5

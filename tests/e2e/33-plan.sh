@@ -7,7 +7,7 @@
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
 CHECK="check: {tcp: true, interval: 300ms, fast_interval: 100ms}"
-CLIENTS=$(by_scale 60 120 400)
+CLIENTS=$(by_scale 60 60 400)
 
 lab_up 5
 backend_start b1 b2 b3
