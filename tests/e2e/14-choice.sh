@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The choice is what explain says it is, for real connections. A failure moves exactly the dead
 # backend's slots, recovery restores the table bit for bit, and the order of the file does not matter.
-# Alone: asks explain hundreds of times.
+# Later: asks explain hundreds of times.
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 

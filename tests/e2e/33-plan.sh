@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # What lbctl plan says is what a reload then does: slots by name in the tables, lb4's own counters,
 # clients that come again from the same port, and connections that run meanwhile.
-# Alone: has streams that are to outlive its steps.
+# Later: has streams that are to outlive its steps.
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
