@@ -97,7 +97,7 @@ int xdp_features_find(uint32_t interface, uint64_t *ret)
 	struct question q = question(GENL_ID_CTRL, CTRL_CMD_GETFAMILY, CTRL_ATTR_FAMILY_NAME,
 				     FAMILY, sizeof(FAMILY));
 	struct answer answer;
-	uint16_t family;
+	uint16_t family = 0;
 	int r = ask(&q, &answer);
 
 	if (r == -ENOENT)
