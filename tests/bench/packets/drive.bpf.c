@@ -111,7 +111,7 @@ int drive_tc(struct __sk_buff *skb)
 	return TC_ACT_UNSPEC;
 }
 
-SEC("xdp")
+SEC("xdp.frags")
 int drive_xdp(struct xdp_md *xdp)
 {
 	/* What was put in front of the last packet goes; this costs the same with nothing there. */
@@ -130,7 +130,7 @@ int tc_drop(struct __sk_buff *skb)
 	return TC_ACT_SHOT;
 }
 
-SEC("xdp")
+SEC("xdp.frags")
 int xdp_drop(struct xdp_md *xdp)
 {
 	(void)xdp;
@@ -158,7 +158,7 @@ int tc_swap(struct __sk_buff *skb)
 	return bpf_redirect(skb->ifindex, 0);
 }
 
-SEC("xdp")
+SEC("xdp.frags")
 int xdp_swap(struct xdp_md *xdp)
 {
 	if (swap_macs((void *)(long)xdp->data, (void *)(long)xdp->data_end) < 0)
@@ -167,7 +167,7 @@ int xdp_swap(struct xdp_md *xdp)
 }
 
 /* In an IPv4 packet whose header is always the same but for its length. */
-SEC("xdp")
+SEC("xdp.frags")
 int xdp_ipip(struct xdp_md *xdp)
 {
 	void *data, *end;
