@@ -105,14 +105,6 @@ uint64_t placement_replaced(const struct placement *p);
 /* Where the programs find a listen address; LB4_VIP_NONE: nowhere. */
 uint32_t placement_find_vip(const struct placement *p, const struct address *a);
 
-/* Slots of a service of dsr that are not still, as of the last whole walk; false: all are. */
-struct placement_slots {
-	uint32_t moving, pinned;
-	bool lingers; /* it is forwarded in another way now, or gone; new connections are spliced */
-};
-bool placement_slots(const struct placement *p, const struct service *s,
-		     struct placement_slots *ret);
-
 /* Something has ended that others wait for the place of: an update will see to it. */
 bool placement_wants_update(const struct placement *p);
 

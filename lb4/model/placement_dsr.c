@@ -240,22 +240,6 @@ bool placement_wants_update(const struct placement *p)
 	return p->update_wanted;
 }
 
-bool placement_slots(const struct placement *p, const struct service *s,
-		     struct placement_slots *ret)
-{
-	*ret = (struct placement_slots){};
-	for (uint32_t i = 0; i < LB4_SERVICES_MAX; i++) {
-		const struct service_place *place = &p->services[i];
-
-		if (place->service != s || !is_dsr_place(p, i))
-			continue;
-		ret->moving += place->census.moving;
-		ret->pinned += place->census.pinned;
-		ret->lingers |= place->lingers;
-	}
-	return ret->moving || ret->pinned || ret->lingers;
-}
-
 size_t placement_lingering(const struct placement *p)
 {
 	size_t n = 0;

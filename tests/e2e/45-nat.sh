@@ -82,15 +82,6 @@ if [[ $HOOK == xdp ]]; then
 	check_number "and on the way back" "$(($(redirected to-b1) + $(redirected to-b2) + $(redirected to-b3)))" '>' $((COUNT * 4))
 fi
 check_equal "packets dropped" "$(fast '[.packets | to_entries[] | select(.key == ("malformed", "bad-source", "ttl", "too-big")) | .value] | add')" 0
-# meets SERVICE FROM PORT TO: the client there is connected to the backend that explain names.
-meets() {
-	local expected met
-	expected=$(lbctl --json explain "$1" "${5:-$2}:$3" --local "$4:${PORT[echo]}" | jq -r .backend)
-	lab talk --from "$2" --port "$3" "$4:${PORT[echo]}" send=hi name recv=hi fin eof >"$DIR/talk.txt" 2>&1 ||
-		fail "$(cat "$DIR/talk.txt")"
-	met=$(awk '$1 == "name" && $2 != "ok" { print $2 }' "$DIR/talk.txt")
-	[[ $met == "${expected%@6}" ]] || fail "$2 port $3 met $met, explain says $expected"
-}
 # From ports that no client of the lab draws by itself.
 for ((port = 600; port < 610; port++)); do
 	meets echo 10.4.0.3 "$port" "$VIP"

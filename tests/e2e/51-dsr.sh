@@ -61,15 +61,6 @@ check_number "packets that b1 unwrapped" "$(in_ns b1 "$BUILD/tools/backend/lb4-d
 lab short --to "$VIP2:${PORT[id]}" --rate 300 --duration 500ms >"$DIR/short.json" || fail "$(cat "$DIR/short.json")"
 check_equal "IPv4 in IPv6, connections that workers saw" "$(workers_saw mixed)" 0
 
-# meets SERVICE FROM PORT TO [FROM-AS-WRITTEN]: the client there is connected to the backend that explain names.
-meets() {
-	local expected met
-	expected=$(lbctl --json explain "$1" "${5:-$2}:$3" --local "$4:${PORT[echo]}" | jq -r .backend)
-	lab talk --from "$2" --port "$3" "$4:${PORT[echo]}" send=hi name recv=hi fin eof >"$DIR/talk.txt" 2>&1 ||
-		fail "$(cat "$DIR/talk.txt")"
-	met=$(awk '$1 == "name" && $2 != "ok" { print $2 }' "$DIR/talk.txt")
-	[[ $met == "${expected%@6}" ]] || fail "$2 port $3 met $met, explain says $expected"
-}
 # From ports that no client of the lab draws by itself.
 for ((port = 600; port < 608; port++)); do
 	meets echo 10.4.0.3 "$port" "$VIP"

@@ -200,6 +200,17 @@ explains() {
 	lbctl --json explain "$1" "$2" | jq -r .backend
 }
 
+# meets SERVICE FROM PORT TO [FROM-AS-WRITTEN]: the client there comes to the echo of the
+# backend that explain names.
+meets() {
+	local expected met
+	expected=$(lbctl --json explain "$1" "${5:-$2}:$3" --local "$4:${PORT[echo]}" | jq -r .backend)
+	lab talk --from "$2" --port "$3" "$4:${PORT[echo]}" send=hi name recv=hi fin eof >"$DIR/talk.txt" 2>&1 ||
+		fail "$(cat "$DIR/talk.txt")"
+	met=$(awk '$1 == "name" && $2 != "ok" { print $2 }' "$DIR/talk.txt")
+	[[ $met == "${expected%@6}" ]] || fail "$2 port $3 met $met, explain says $expected"
+}
+
 # ended FILTER: how many connections of the log fit a jq filter.
 ended() {
 	jq -c "select($1)" "$DIR/connections.log" | wc -l
