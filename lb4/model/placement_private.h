@@ -2,6 +2,8 @@
 /* What the parts of placement.h share. */
 #pragma once
 
+#include <string.h>
+
 #include "motion.h"
 #include "placement.h"
 #include "vip_table.h"
@@ -58,10 +60,46 @@ struct placement {
 	bool vips_changed;
 	uint32_t now;	     /* ticks, of the last update or walk */
 	uint32_t spliced_at; /* when connections to services of dsr were last seen in sockets */
-	size_t n_homeless; /* services that found no room with the last update */
+	size_t n_homeless;   /* services that found no room with the last update */
 	bool update_wanted;
 	struct vip_entry entries[2 * LB4_VIPS_MAX];
 };
+
+static inline bool same_ip(const uint8_t a[16], const uint8_t b[16])
+{
+	return memcmp(a, b, 16) == 0;
+}
+
+/* The backend that a flow is with; NULL: nothing that is known. */
+struct backend_place *placement_place_of(const struct placement *p, const struct lb4_flow *f);
+
+/* --- placement_backends.c --- */
+
+/* The name that programs have for it. */
+uint8_t backends_forward(enum forward_kind kind);
+
+/* Where the backend is; PLACES_MAX: no room. */
+uint32_t backends_place(struct placement *p, const struct snapshot_service *s, size_t member,
+			const struct backend_way *way);
+
+/* Nobody has the place any more. */
+void backends_free(struct backend_place *b);
+
+/* --- placement_vips.c --- */
+
+/* The listen address leads to the service; false: no room. */
+bool vips_place(struct placement *p, const struct address *a, uint32_t service);
+
+/* Programs find all of them. */
+void vips_write(struct placement *p, void (*synchronize)(void));
+
+/* It leads nowhere any more. */
+void vips_let_go(struct placement *p, uint32_t vip);
+
+/* --- placement_counts.c --- */
+
+/* What all CPUs' programs and the walk have counted of a backend. */
+struct lb4_backend_counters counts_sum(const struct placement *p, uint32_t place);
 
 /* --- placement_dsr.c: services whose slots have motion --- */
 
