@@ -54,7 +54,8 @@ finished "$SHORT" || status=$?
 say "$(cat "$DIR/short.json")"
 check_equal "connections that could not be started" "$(json "$DIR/short.json" .not_started)" 0
 CLASSES=(refused unreachable reset_before slow_connect)
-if not_for_nat "a client whose backend refuses or resets is refused or reset, until that is taken out"; then
+if ! path_has retries; then
+	# A client whose backend refuses or resets is refused or reset, until that is taken out.
 	CLASSES=(unreachable)
 	check_number "refused until then" "$(json "$DIR/short.json" .refused)" '<' $((RATE / 2))
 fi

@@ -6,7 +6,7 @@
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
-! not_for_nat "flows take no descriptors, and are not parked" || skip_nat
+path_needs descriptors
 LIMIT=20000
 GIVEN_UP='.end == "resources" or .end == "internal"'
 COUNT=$(by_scale 9000 18000 18000)

@@ -52,7 +52,7 @@ talks "without FIN it would have lived" "$VIP:1002" send=hi name recv=hi quiet=1
 talks "an old connection is ended though it moves" --within 8s "$VIP:1003" send=a name recv=a quiet=600ms send=b recv=b quiet=600ms send=c recv=c end
 check_within 2 "logged as lifetime" has_ended '.end == "lifetime" and .duration_ms >= 1450 and .duration_ms <= '"$(soon_after 2000)"
 
-if ! not_for_nat "user_timeout: nobody waits for acknowledgements"; then
+if path_has user_timeout; then
 	spawn_lab dead.txt talk --within 15s "$VIP:1004" send=hi name recv=hi quiet=500ms send=lost end &
 	TALK=$!
 	wait_until 3 "the talk has begun" grep -q 'recv ok' "$DIR/dead.txt"

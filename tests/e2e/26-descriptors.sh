@@ -6,7 +6,7 @@
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
-! not_for_nat "flows take no descriptors" || skip_nat
+path_needs descriptors
 LIMIT=256
 
 lab_up 1

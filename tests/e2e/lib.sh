@@ -6,8 +6,8 @@
 # line "# Alone: why" says that it measures, or makes load. The environment may set:
 #   LB4_BUILD  where lb4, lbctl and lb4-lab were built    LB4_LOGS  where logs go
 #   LB4_SCALE  how long and how much: quick, normal (the default), full
-#   FORWARD    the data path under test                   RELAY     how bytes are moved; see lib/lb4.sh
-#   HOOK       auto or xdp: where nat rewrites packets
+#   FORWARD    the data path under test; see lib/path.sh  RELAY     how bytes are moved; see lib/lb4.sh
+#   HOOK       auto or xdp: where packets are taken
 # shellcheck shell=bash
 
 set -euo pipefail
@@ -38,6 +38,7 @@ PIDS=()
 PASSED=
 
 . "$E2E/lib/check.sh"
+. "$E2E/lib/path.sh"
 . "$E2E/lib/net.sh"
 . "$E2E/lib/lb4.sh"
 . "$E2E/lib/dsr.sh"

@@ -2,13 +2,6 @@
 # shellcheck shell=bash
 # The daemon under test: its configuration, its life, and what it says about itself.
 
-# Which data path the services ask for. A scenario that means one path alone says so itself.
-FORWARD=${FORWARD:-splice}
-
-# Where nat rewrites packets: where lb4 thinks best, which is tc on the lab's links, or at xdp, which these
-# are made fit for then.
-HOOK=${HOOK:-auto}
-
 # How bytes are moved: as the defaults have it, or by another mover all the time, as far as there is
 # one; a scenario that is about movers says so itself.
 #   copy      nothing is spliced
@@ -48,27 +41,6 @@ at_hook() {
 	done
 	local IFS=,
 	echo "[${list[*]}]"
-}
-
-# not_for_nat WHY: what follows asks for something that nat does not do. True, and told, where nat is what
-# is tested; in a scenario's first lines `! not_for_nat WHY || skip_nat` leaves all of it out.
-not_for_nat() {
-	[[ $FORWARD == nat ]] || return 1
-	NOT_FOR_NAT=$1
-	say "n/a   with nat: $1"
-}
-skip_nat() {
-	skip "not with nat: $NOT_FOR_NAT"
-}
-
-# soon_after MS: when an end by time must have come, at the latest: flows of nat are looked at every two seconds, and
-# their time is counted in ticks of one.
-soon_after() {
-	if [[ $FORWARD == nat ]]; then
-		echo $(($1 + 3500))
-	else
-		echo "$1"
-	fi
 }
 
 # can_nat LISTEN BACKENDS LINE…: one family, no wildcard, and nothing that only the splicer can do.
