@@ -11,7 +11,7 @@
 
 #include "dsr.h"
 #include "lb4_capture.h"
-#include "nat.h"
+#include "nat_packet.h"
 
 MAPPED_ARRAY(capture, struct lb4_capture, 1);
 

@@ -15,7 +15,10 @@
  */
 #pragma once
 
-#include "nat.h"
+#include "host_socket.h"
+#include "nat_packet.h"
+#include "slot.h"
+#include "vip.h"
 
 struct dsr {
 	HOOK_CONTEXT *context;

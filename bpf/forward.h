@@ -7,6 +7,7 @@
 
 #include "icmp.h"
 #include "nat.h"
+#include "rewrite.h"
 
 /* Ethernet, IPv6 and TCP with its options. */
 #define HEADERS_MAX (14 + 40 + 60)

@@ -6,7 +6,8 @@
  */
 #pragma once
 
-#include "nat.h"
+#include "rewrite.h"
+#include "vip.h"
 
 /* Of both versions (RFC 792, RFC 4443, §2.1). The kernel's headers for it want the C library's. */
 struct icmp_header {

@@ -16,9 +16,10 @@
 #include "lb4_decap.h"
 #include "lb4_decap.skel.h"
 
-/* So that other programs may come before and after, and that it is known again. */
-#define PRIORITY 0x1b4
-#define HANDLE	 1
+/* So that other programs may come before and after, and that it is known again; not those of lb4's own
+ * filter, as one machine may be both. */
+#define PRIORITY 0x1b5
+#define HANDLE	 2
 
 #define USAGE                                                                                      \
 	"lb4-decap attach DEVICE ADDRESS...   unwrap what these machines of lb4 send\n"            \
