@@ -8,6 +8,7 @@
 #include "config_file.h"
 #include "daemon_private.h"
 #include "drift.h"
+#include "forwarding.h"
 #include "log.h"
 #include "plan.h"
 #include "supervision.h"
@@ -38,7 +39,13 @@ static int check_losses(const struct daemon *d, const struct config *config, cha
 /* Connections of dsr are known by the slot that the seed gives them, and by nothing else. */
 static int check_seed(const struct daemon *d, const struct config *config, char **ret_error)
 {
-	for (size_t i = 0; i < d->n_services && config->seed != d->config->seed; i++)
+	if (config->seed == d->config->seed)
+		return 0;
+	if (forwarding_lingering(d) > 0)
+		return daemon_refuse(ret_error, -EPERM,
+				     "the file has another seed, and connections of a service that "
+				     "had forward: dsr, which go on, would get to other backends");
+	for (size_t i = 0; i < d->n_services; i++)
 		if (forward_is_dsr(d->services[i]->settings.forward))
 			return daemon_refuse(
 				ret_error, -EPERM,

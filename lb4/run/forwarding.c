@@ -441,6 +441,13 @@ bool forwarding_holds_flows(const struct daemon *d)
 	return f && f->fastpath && !f->pinned && placement_flows(f->placement) > 0;
 }
 
+size_t forwarding_lingering(const struct daemon *d)
+{
+	const struct forwarding *f = d->forwarding;
+
+	return f && f->fastpath ? placement_lingering(f->placement) : 0;
+}
+
 bool forwarding_accept(struct daemon *d, bool accepts)
 {
 	struct forwarding *f = d->forwarding;

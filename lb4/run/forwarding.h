@@ -50,6 +50,9 @@ void forwarding_refuse(struct daemon *d);
 /* Whether there are flows that would end with lb4. */
 bool forwarding_holds_flows(const struct daemon *d);
 
+/* Services that are not forwarded by dsr any more, whose connections go on. */
+size_t forwarding_lingering(const struct daemon *d);
+
 /* Its flows are reset; END_NONE: they may go on. */
 void forwarding_leave_backend(struct daemon *d, const struct backend *b, enum end_reason reason);
 

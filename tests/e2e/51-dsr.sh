@@ -124,6 +124,8 @@ write_config
 lbctl reload >/dev/null
 lab talk "$VIP:${PORT[echo]}" send=hi name recv=hi fin eof >"$DIR/talk.txt" 2>&1 || fail "$(cat "$DIR/talk.txt")"
 wait_until 3 "a new connection is spliced" eval '(($(workers_saw echo) >= 1))'
+sed -i '1i seed: 4711' "$DIR/lb4.yaml"
+check_matches "another seed is refused while they do" "$(lbctl reload 2>&1 || true)" 'another seed.*which go on'
 cp "$DIR/dsr.yaml" "$DIR/lb4.yaml"
 lbctl reload >/dev/null
 finished "$SPLICED" || fail "a spliced stream broke: $(cat "$DIR/spliced.json" "$DIR/spliced.json.err")"
