@@ -107,6 +107,11 @@ void health_init(struct backend_health *h, const struct check_config *check,
 	};
 }
 
+bool health_known_failed(const struct backend_health *h)
+{
+	return h->failed && h->why != HEALTH_UNCHECKED;
+}
+
 static enum health_why why_failed(const struct backend_health *h)
 {
 	/* A check that fails now tells more than the evidence that came before it. */
@@ -117,19 +122,18 @@ static enum health_why why_failed(const struct backend_health *h)
 	return h->verdict == VERDICT_DOWN ? HEALTH_CHECK : HEALTH_UNCHECKED;
 }
 
-/* Draws the conclusion from all that is known. Returns whether `failed` changed. */
+/* Draws the conclusion from all that is known. Returns whether it is another one. */
 static bool conclude(struct backend_health *h, nsec_t now)
 {
 	bool check_down =
 		h->verdict == VERDICT_DOWN || (h->verdict == VERDICT_UNKNOWN && h->presumed_down);
-	bool before = h->failed;
+	bool before = h->failed, known = health_known_failed(h);
 
 	h->failed = h->held || check_down;
 	h->why = h->failed ? why_failed(h) : HEALTH_GOOD;
-	if (h->failed == before)
-		return false;
-	h->since = now;
-	return true;
+	if (h->failed != before)
+		h->since = now;
+	return h->failed != before || health_known_failed(h) != known;
 }
 
 /* All that a held backend still waits for is the end of its hold. */

@@ -104,7 +104,10 @@ struct backend_health {
 void health_init(struct backend_health *h, const struct check_config *check,
 		 const struct passive_config *passive, bool presumed_down, nsec_t now);
 
-/* The functions below return whether `failed` changed. */
+/* That something speaks against it: it is not merely presumed to be down. */
+bool health_known_failed(const struct backend_health *h);
+
+/* The functions below return whether `failed` or health_known_failed() changed. */
 
 /*
  * Settings changed by reload; what is known stays. A check that is gone no longer holds the

@@ -67,7 +67,7 @@ struct live_backend {
 	nsec_t drain_begun;    /* by an operator */
 	nsec_t drain_look; /* when to look whether it has finished; NSEC_NEVER: it has, or none */
 	bool is_new;	   /* came with the last change of its service */
-	bool was_ejected;  /* when its connections were last told */
+	bool was_left;	   /* when its connections were last told */
 	enum backend_told {
 		TOLD_IN,
 		TOLD_EJECTED,

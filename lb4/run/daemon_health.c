@@ -120,6 +120,15 @@ void daemon_tell_slots(struct daemon *d, const struct live_service *s, uint64_t 
 		rebuilt ? " (rebuilt for balance)" : "");
 }
 
+/*
+ * A backend may have had connections before lb4 began to know it: flows of an earlier start, or of
+ * the time before it was removed and added again. That nobody has checked it yet does not harm these.
+ */
+bool daemon_is_left(const struct live_backend *b, const struct pool_member *m)
+{
+	return m->ejected && health_known_failed(&b->health);
+}
+
 void daemon_update_pool(struct daemon *d, struct live_service *s)
 {
 	uint64_t rebuilds = s->pool.n_rebuilds, moved = s->pool.n_slots_moved;
@@ -145,12 +154,12 @@ void daemon_update_pool(struct daemon *d, struct live_service *s)
 	}
 	for (size_t i = 0; i < s->n_backends; i++) {
 		struct live_backend *b = &s->backends[i];
-		bool ejected = s->pool.members[i].ejected;
+		bool left = daemon_is_left(b, &s->pool.members[i]);
 
-		if (ejected == b->was_ejected)
+		if (left == b->was_left)
 			continue;
-		b->was_ejected = ejected;
-		if (ejected) {
+		b->was_left = left;
+		if (left) {
 			if (d->publish_wanted)
 				daemon_publish(d); /* before connections look for another */
 			eject(d, s, b);
@@ -160,7 +169,7 @@ void daemon_update_pool(struct daemon *d, struct live_service *s)
 	}
 }
 
-/* Health says `failed` has changed; what becomes of that is told when the pool has decided. */
+/* Health has another opinion; what becomes of that is told when the pool has decided. */
 static void failed_changed(struct live_service *s, size_t i)
 {
 	const struct backend_health *h = &s->backends[i].health;

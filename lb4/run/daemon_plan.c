@@ -202,7 +202,7 @@ static void plan_ejections(const struct live_service *old, const struct live_ser
 	for (size_t i = 0; i < new->n_backends; i++) {
 		const struct live_backend *b = &new->backends[i];
 
-		if (!pool->members[i].ejected || b->was_ejected)
+		if (!daemon_is_left(b, &pool->members[i]) || b->was_left)
 			continue;
 		if (new->settings.on_down == ON_DOWN_RESET)
 			p->reset += active_on(b->backend);

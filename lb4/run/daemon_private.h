@@ -96,6 +96,9 @@ void daemon_on_evidence(struct daemon *d, const struct backend *b, uint64_t cons
 /* Lets the pool decide, tells workers whom to leave, and wants a snapshot when the table is new. */
 void daemon_update_pool(struct daemon *d, struct live_service *s);
 
+/* Whether its connections fare as on_down says. */
+bool daemon_is_left(const struct live_backend *b, const struct pool_member *m);
+
 void daemon_tell_slots(struct daemon *d, const struct live_service *s, uint64_t moved,
 		       bool rebuilt);
 

@@ -74,7 +74,7 @@ static int live_backend_init(struct daemon *d, struct live_backend *b, const cha
 	/* That a new one is down until its first good result is no news. */
 	b->told = b->health.failed ? TOLD_EJECTED : TOLD_IN;
 	b->out_since = d->now;
-	b->was_ejected = false;
+	b->was_left = false;
 	b->is_new = true;
 	return 0;
 }

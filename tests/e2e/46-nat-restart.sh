@@ -56,7 +56,7 @@ stop_lb4
 check_not "after an orderly stop no new connection is taken" lab talk --within 2s "$VIP:${PORT[id]}" "recv=b"
 config "interfaces: $(at_hook to-b3 to-b2 to-b1 to-client)" "fastpath: {pins: $PINS, nat_ports: 30000-39999}"
 service id "$VIP" id "b3 b1" "$CHECK"
-service echo "$VIP" echo "b3 b1" "$CHECK" "table_size: 16381"
+service echo "$VIP" echo "b3 b1" "$CHECK" "table_size: 16381" "on_down: reset"
 service echo6 "[$VIP6]" echo "b3@6 b2@6 b1@6" "$CHECK"
 service direct "$VIP2" echo "b3 b1" "$CHECK" "forward: dsr-ipip"
 start_lb4
@@ -64,6 +64,9 @@ wait_all_up
 lab short --to "$VIP:${PORT[id]}" --rate 300 --duration 500ms >"$DIR/short.json" || fail "$(cat "$DIR/short.json")"
 check_equal "backends of new connections" "$(json "$DIR/short.json" '.by_backend | keys | sort | join(" ")')" "b1 b3"
 check_number "flows that were taken over, of backends that are still there" "$(($(active echo) + $(active echo6)))" '>' 40
+lbctl add echo b2 "$(backend_ip b2):${PORT[echo]}" >/dev/null
+wait_all_up
+check_equal "flows that are reset because their backend is new again, and not checked yet" "$(ended '.end == "backend-down"')" 0
 kill -TERM "$STREAM"
 finished "$STREAM" || fail "a stream broke: $(cat "$DIR/stream.json" "$DIR/stream.json.err")"
 ok "60 flows lived through a kill, a stop and two starts"

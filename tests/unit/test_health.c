@@ -142,9 +142,12 @@ static void starts_as_presumed(void **state)
 	assert_int_equal(h.why, HEALTH_GOOD);
 	assert_int_equal(h.since, 101 * S);
 
-	/* Presumed down, and it is. */
+	/* Presumed down, and it is: that is news for those who have connections there. */
 	health_init(&h, &check, &passive, true, S);
-	assert_false(result(&h, false, VERDICT_DOWN, 2 * S));
+	assert_false(health_known_failed(&h));
+	assert_true(result(&h, false, VERDICT_DOWN, 2 * S));
+	assert_true(health_known_failed(&h));
+	assert_false(result(&h, false, VERDICT_DOWN, 3 * S));
 	assert_true(h.failed);
 	assert_int_equal(h.why, HEALTH_CHECK);
 	assert_int_equal(h.since, S);
