@@ -66,6 +66,10 @@ lb4_inline void hook_update_icmp(struct xdp_md *xdp, __u32 at, __u32 address_sum
 		*checksum = checksum_update(*checksum, sum_add(address_sum, body_sum));
 }
 
+/*
+ * Where it can, the way out is set with that: the look-up is not done again when the packet is sent, as
+ * hook_send() and hook_reach() are for what was last asked about.
+ */
 lb4_inline int hook_can_send(struct xdp_md *xdp, const struct lb4_interface *out)
 {
 	(void)xdp;
@@ -75,7 +79,8 @@ lb4_inline int hook_can_send(struct xdp_md *xdp, const struct lb4_interface *out
 lb4_inline int hook_send(struct xdp_md *xdp, const struct lb4_interface *out)
 {
 	(void)xdp;
-	return (int)bpf_redirect_map(&exits, out->index, XDP_DROP);
+	(void)out;
+	return XDP_REDIRECT;
 }
 
 lb4_inline int hook_can_reach(struct xdp_md *xdp, const struct lb4_backend *b, int is_ipv4)
@@ -90,7 +95,7 @@ lb4_inline int hook_reach(struct xdp_md *xdp, const struct lb4_backend *b, int i
 	(void)is_ipv4;
 	if (set_macs(xdp, b->next_mac, b->own_mac) < 0)
 		return XDP_DROP;
-	return (int)bpf_redirect_map(&exits, b->interface, XDP_DROP);
+	return XDP_REDIRECT;
 }
 
 lb4_inline int hook_wrap(struct xdp_md *xdp, __u32 size, int outer_is_ipv4, int fit)
