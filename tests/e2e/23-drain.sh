@@ -25,7 +25,7 @@ active() {
 }
 only "b1 b2"
 
-spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --count 40 --duration 3s &
+spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --count 40 --duration 5s &
 STREAM=$!
 wait_until 3 "streams run on both" eval '(($(active echo b1) > 5 && $(active echo b2) > 5))'
 had=$(active echo b1)

@@ -148,10 +148,13 @@ is() { # SERVICE STATE
 for s in pg my mc rd; do
 	kill -STOP "${SERVER[$s]}"
 done
+# At once: checks that nobody accepts fill the queue of the one that is checked often.
+for s in pg my mc rd; do
+	check "$s: the port of the stopped server still accepts" accepts "${IP_OF[$s]}" "${PORT_OF[$s]}"
+done
 for s in pg my mc rd; do
 	check_within 5 "$s: the stopped server is ejected" is $s down
 	check_equal "$s: because of" "$(backend_value $s "$(backend_of $s)" last_error)" "no answer within 500ms"
-	check "$s: whose port still accepts" accepts "${IP_OF[$s]}" "${PORT_OF[$s]}"
 done
 for s in pg my mc rd; do
 	kill -CONT "${SERVER[$s]}"
