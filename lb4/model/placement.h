@@ -80,6 +80,8 @@ void placement_count(struct placement *p, const struct lb4_flow *f);
 
 /* The same of a way of dsr: how long it may be silent, in ticks. */
 uint32_t placement_count_way(struct placement *p, const struct lb4_way *way);
+
+/* The counters have been told. */
 void placement_end_count(struct placement *p, uint32_t now);
 
 /* Connections of dsr that this backend has are those of whom their slots belong to, until it may be
@@ -87,14 +89,16 @@ void placement_end_count(struct placement *p, uint32_t now);
 void placement_leave(struct placement *p, const struct backend *b);
 
 /* Brings the counters of backends and services up to what the maps' counters say. */
-void placement_tell_counters(struct placement *p);
+void placement_tell_counters(struct placement *p, nsec_t now);
 
 /*
  * A flow has ended for that reason. `evidence` of flow_evidence(): returns how many ends in a row
- * have spoken against the backend since its last byte; 0: this one does not.
+ * have spoken against the backend since its last byte; 0: this one does not. A SYN that was not
+ * answered does not where the backend has answered others since.
  */
 uint64_t placement_tell_end(struct placement *p, const struct lb4_flow *f,
-			    const struct flow_account *a, enum end_reason reason, int evidence);
+			    const struct flow_account *a, enum end_reason reason, int evidence,
+			    nsec_t now);
 
 /* Counts on when flows have begun or are over, as counters were last told. */
 uint64_t placement_news(const struct placement *p);

@@ -73,6 +73,8 @@ static uint32_t take_backend_place(struct placement *p, struct backend *b,
 		.begun = sum.flows,
 		.bytes_in = sum.bytes_in,
 		.bytes_out = sum.bytes_out,
+		.packets_out = sum.packets_out,
+		.heard = (nsec_t)p->now << LB4_TICK_SHIFT,
 	};
 	return place;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What programs and walks have counted, and which places are free by that. */
-#include <string.h>
+#include <errno.h>
 
 #include "placement_private.h"
 
@@ -16,6 +16,7 @@ struct lb4_backend_counters counts_sum(const struct placement *p, uint32_t place
 		sum.flows += __atomic_load_n(&c->flows, __ATOMIC_RELAXED);
 		sum.bytes_in += __atomic_load_n(&c->bytes_in, __ATOMIC_RELAXED);
 		sum.bytes_out += __atomic_load_n(&c->bytes_out, __ATOMIC_RELAXED);
+		sum.packets_out += __atomic_load_n(&c->packets_out, __ATOMIC_RELAXED);
 		sum.over += __atomic_load_n(&c->over, __ATOMIC_RELAXED);
 		sum.replaced += __atomic_load_n(&c->replaced, __ATOMIC_RELAXED);
 		sum.ended += __atomic_load_n(&c->ended, __ATOMIC_RELAXED);
@@ -59,7 +60,6 @@ void placement_end_count(struct placement *p, uint32_t now)
 {
 	p->now = now;
 	dsr_end_count(p);
-	placement_tell_counters(p);
 	for (uint32_t i = 0; i < p->maps->n_backends; i++) {
 		struct backend_place *b = &p->backends[i];
 
@@ -101,7 +101,7 @@ uint64_t placement_news(const struct placement *p)
 	return p->news;
 }
 
-void placement_tell_counters(struct placement *p)
+void placement_tell_counters(struct placement *p, nsec_t now)
 {
 	p->news = 0;
 	for (uint32_t i = 0; i < p->maps->n_backends; i++) {
@@ -137,12 +137,27 @@ void placement_tell_counters(struct placement *p)
 		b->begun = sum.flows;
 		b->bytes_in = sum.bytes_in;
 		b->bytes_out = sum.bytes_out;
+		if (sum.packets_out != b->packets_out)
+			b->heard = now;
+		b->packets_out = sum.packets_out;
 		b->active = active;
 	}
 }
 
+/*
+ * Whether a SYN without an answer says nothing: the backend has answered others since. A flood fills
+ * its queue, and would have it ejected with all its connections.
+ */
+static bool was_heard_since(const struct placement *p, const struct lb4_flow *f, nsec_t begun)
+{
+	const struct backend_place *b = &p->backends[f->backend];
+
+	return b->heard > begun || counts_sum(p, f->backend).packets_out != b->packets_out;
+}
+
 uint64_t placement_tell_end(struct placement *p, const struct lb4_flow *f,
-			    const struct flow_account *a, enum end_reason reason, int evidence)
+			    const struct flow_account *a, enum end_reason reason, int evidence,
+			    nsec_t now)
 {
 	struct backend_place *b = placement_place_of(p, f);
 	struct backend_counters *c;
@@ -161,6 +176,8 @@ uint64_t placement_tell_end(struct placement *p, const struct lb4_flow *f,
 		counter_add(c->instant_resets, 1);
 	else
 		counter_add(c->connect_failures, 1);
+	if (evidence == ETIMEDOUT && was_heard_since(p, f, now - a->duration))
+		return 0;
 	counter_add(c->consecutive_failures, 1);
 	return counter_read(c->consecutive_failures);
 }

@@ -24,7 +24,8 @@ struct backend_place {
 	uint32_t moving;	/* slots whose flows it has while they move, as of the walk … */
 	uint32_t moving_before; /* … and of the last change or whole walk */
 	/* As last told. */
-	uint64_t begun, bytes_in, bytes_out;
+	uint64_t begun, bytes_in, bytes_out, packets_out;
+	nsec_t heard; /* when that last counted on, at the latest */
 	uint64_t active;
 };
 

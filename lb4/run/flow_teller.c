@@ -84,7 +84,7 @@ void flow_teller_end(struct flow_teller *t, uint32_t place, const struct lb4_flo
 		return;
 	flow_account(f, &t->maps->records[place], now, &l.account);
 	l.error = flow_evidence(f, &l.account, reason);
-	n_failures = placement_tell_end(t->placement, f, &l.account, reason, l.error);
+	n_failures = placement_tell_end(t->placement, f, &l.account, reason, l.error, now);
 	if (n_failures)
 		daemon_on_evidence(t->daemon, b, n_failures, l.error);
 	write_line(t, place, f, &l, now);

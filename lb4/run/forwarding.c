@@ -431,7 +431,8 @@ void forwarding_refuse(struct daemon *d)
 		return;
 	f->maps->control->accepts = 0;
 	fastpath_synchronize();
-	placement_tell_counters(f->placement); /* flows that have just begun are waited for too */
+	placement_tell_counters(f->placement,
+				clock_now()); /* flows that have just begun are waited for too */
 }
 
 bool forwarding_holds_flows(const struct daemon *d)

@@ -159,7 +159,7 @@ static void leave_all(struct forwarding *f, const struct backend *b, enum end_re
 	f->now = clock_now();
 	fastpath_synchronize(); /* no program is about to begin another one */
 	flow_table_walk(&f->table, 0, f->table.n_flows, leave, f);
-	placement_tell_counters(f->placement);
+	placement_tell_counters(f->placement, f->now);
 }
 
 void forwarding_leave_backend(struct daemon *d, const struct backend *b, enum end_reason reason)
@@ -224,7 +224,7 @@ static void walk_on(struct forwarding *f)
 		f->ways_at = flow_table_walk_ways(&f->table, f->ways_at,
 						  f->table.n_lines / WALK_PARTS + 1,
 						  flow_ticks(f->now), visit_way, f);
-	placement_tell_counters(f->placement);
+	placement_tell_counters(f->placement, f->now);
 	if (f->walk_at < f->table.n_flows)
 		return;
 	placement_end_count(f->placement, flow_ticks(f->now));

@@ -216,6 +216,7 @@ static void walk(struct world *w, uint16_t backend, uint16_t vip, unsigned n)
 	placement_begin_count(w->placement);
 	for (unsigned i = 0; i < n; i++)
 		placement_count(w->placement, &f);
+	placement_tell_counters(w->placement, 0);
 	placement_end_count(w->placement, w->now);
 }
 
@@ -352,6 +353,7 @@ static void retired_during_a_walk(void **state)
 	placement_begin_count(w->placement);
 	w->placed.n_listen = 1;
 	assert_int_equal(update(w), 0);
+	placement_tell_counters(w->placement, 0);
 	placement_end_count(w->placement, w->now);
 	assert_int_equal(update(w), 0);
 	assert_int_equal(find_vip(w, "192.0.2.1:443"), gone);
@@ -387,7 +389,7 @@ static void adoption(void **state)
 	s = service_of(w, "192.0.2.1:80");
 	assert_int_not_equal(s->ring, ring);
 	expect_ring(w, s);
-	placement_tell_counters(w->placement);
+	placement_tell_counters(w->placement, 0);
 	assert_int_equal(placement_flows(w->placement), 5);
 	/* What nobody has taken over is free when its flows have ended, and not before. */
 	w->view.n_backends = 2;
@@ -491,7 +493,7 @@ static void counters(void **state)
 	w->maps.backend_counters[place].ended = 3;
 	w->maps.backend_counters[w->maps.n_backends + place].replaced = 2;
 	for (int i = 0; i < 2; i++) {
-		placement_tell_counters(w->placement);
+		placement_tell_counters(w->placement, 0);
 		backend_sum(w->backends[0], &b);
 		service_sum(w->service, &s);
 		assert_int_equal(counter_read(b.connections), 20);
@@ -506,9 +508,10 @@ static void counters(void **state)
 	assert_int_equal(placement_replaced(w->placement), 2);
 	assert_int_equal(placement_news(w->placement), 20);
 	assert_int_equal(placement_tell_end(w->placement, &(struct lb4_flow){.backend = place},
-					    &(struct flow_account){.connect = 7000}, END_IDLE, 0),
+					    &(struct flow_account){.connect = 7000}, END_IDLE, 0,
+					    0),
 			 0);
-	placement_tell_counters(w->placement);
+	placement_tell_counters(w->placement, 0);
 	service_sum(w->service, &s);
 	assert_int_equal(counter_read(s.active), 0);
 	assert_int_equal(counter_read(s.ended[END_IDLE]), 1);
@@ -517,29 +520,41 @@ static void counters(void **state)
 	assert_int_equal(counter_read(b.connect_nsec), 7000);
 }
 
+/* A second at which what the world did before is long over. */
+static nsec_t at(unsigned second)
+{
+	return ((nsec_t)1 << 50) + second * NSEC_PER_SEC;
+}
+
+static uint64_t end_at(struct world *w, const struct lb4_flow *f, const struct flow_account *a,
+		       int evidence, nsec_t now)
+{
+	enum end_reason reason = !evidence    ? END_DONE
+				 : a->connect ? END_SERVER_RESET
+					      : END_CONNECT_FAILED;
+
+	return placement_tell_end(w->placement, f, a, reason, evidence, now);
+}
+
 /* Ends that speak against a backend are counted until its next byte. */
 static void evidence(void **state)
 {
 	struct world *w = *state;
 	struct lb4_flow f = {};
-	const struct flow_account refused = {}, reset = {.connect = 1000};
+	const struct flow_account refused = {}, reset = {.connect = 1000},
+				  silent = {.duration = 5 * NSEC_PER_SEC};
 	struct backend_counters b;
 
 	assert_int_equal(update(w), 0);
 	f.backend = place_of(w, 0);
-	assert_int_equal(
-		placement_tell_end(w->placement, &f, &refused, END_CONNECT_FAILED, ECONNREFUSED),
-		1);
-	assert_int_equal(placement_tell_end(w->placement, &f, &reset, END_SERVER_RESET, ECONNRESET),
-			 2);
-	assert_int_equal(placement_tell_end(w->placement, &f, &reset, END_DONE, 0), 0);
-	placement_tell_counters(w->placement);
-	assert_int_equal(
-		placement_tell_end(w->placement, &f, &refused, END_CONNECT_FAILED, ETIMEDOUT), 3);
+	assert_int_equal(end_at(w, &f, &refused, ECONNREFUSED, at(0)), 1);
+	assert_int_equal(end_at(w, &f, &reset, ECONNRESET, at(0)), 2);
+	assert_int_equal(end_at(w, &f, &reset, 0, at(0)), 0);
+	placement_tell_counters(w->placement, at(1));
+	assert_int_equal(end_at(w, &f, &silent, ETIMEDOUT, at(6)), 3);
 	w->maps.backend_counters[f.backend].bytes_out++;
-	placement_tell_counters(w->placement);
-	assert_int_equal(
-		placement_tell_end(w->placement, &f, &refused, END_CONNECT_FAILED, ETIMEDOUT), 1);
+	placement_tell_counters(w->placement, at(6));
+	assert_int_equal(end_at(w, &f, &silent, ETIMEDOUT, at(6)), 1);
 	backend_sum(w->backends[0], &b);
 	assert_int_equal(counter_read(b.connect_failures), 3);
 	assert_int_equal(counter_read(b.instant_resets), 1);
@@ -547,8 +562,31 @@ static void evidence(void **state)
 	f.backend++;
 	while (placement_backend(w->placement, &f))
 		f.backend++;
-	assert_int_equal(
-		placement_tell_end(w->placement, &f, &refused, END_CONNECT_FAILED, ETIMEDOUT), 0);
+	assert_int_equal(end_at(w, &f, &silent, ETIMEDOUT, at(6)), 0);
+}
+
+/* A SYN without an answer says nothing against a backend that has answered others since. */
+static void evidence_of_silence(void **state)
+{
+	struct world *w = *state;
+	struct lb4_flow f = {};
+	const struct flow_account silent = {.duration = 5 * NSEC_PER_SEC};
+
+	assert_int_equal(update(w), 0);
+	f.backend = place_of(w, 0);
+	w->maps.backend_counters[f.backend].packets_out++;
+	assert_int_equal(end_at(w, &f, &silent, ETIMEDOUT, at(6)), 0);
+	placement_tell_counters(w->placement, at(8));
+	assert_int_equal(end_at(w, &f, &silent, ETIMEDOUT, at(12)), 0);
+	placement_tell_counters(w->placement, at(13));
+	assert_int_equal(end_at(w, &f, &silent, ETIMEDOUT, at(14)), 1);
+	/* Of one that another start has left, nobody knows since when it was silent. */
+	w->now = (uint32_t)(at(20) >> LB4_TICK_SHIFT);
+	placement_free(w->placement);
+	w->placement = placement_new(&w->maps, true);
+	assert_int_equal(update(w), 0);
+	assert_int_equal(end_at(w, &f, &silent, ETIMEDOUT, at(20)), 0);
+	assert_int_equal(end_at(w, &f, &silent, ETIMEDOUT, at(26)), 2);
 }
 
 /* A way changes under flows, and what is not known any more is not looked at. */
@@ -674,7 +712,7 @@ static void dsr_after_a_crash(void **state)
 	be_dsr(w, FORWARD_DSR_L2);
 	place = place_of(w, 0);
 	w->maps.backend_counters[place].flows = 100;
-	placement_tell_counters(w->placement);
+	placement_tell_counters(w->placement, 0);
 	placement_free(w->placement);
 	w->maps.backend_counters[place].flows = 150;
 	w->placement = placement_new(&w->maps, true);
@@ -699,7 +737,7 @@ static void a_backend_of_dsr_leaves(void **state)
 	w->view.table = w->pool.table;
 	w->view.n_backends = 2;
 	update(w);
-	placement_tell_counters(w->placement);
+	placement_tell_counters(w->placement, 0);
 	backend_sum(w->backends[2], &b);
 	assert_int_equal(counter_read(b.active), 1);
 	live_on(w, 8);
@@ -714,12 +752,24 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		CASE(a_service),	 CASE(places_of_backends),	CASE(a_new_way),
-		CASE(places_of_vips),	 CASE(the_service_goes),	CASE(retired_during_a_walk),
-		CASE(adoption),		 CASE(another_table_size),	CASE(counters),
-		CASE(macs_are_told),	 CASE(what_stands_there),	CASE(evidence),
-		CASE(what_lingers),	 CASE(a_listen_address_goes),	CASE(from_dsr_to_nat),
-		CASE(dsr_after_a_crash), CASE(a_backend_of_dsr_leaves),
+		CASE(a_service),
+		CASE(places_of_backends),
+		CASE(a_new_way),
+		CASE(places_of_vips),
+		CASE(the_service_goes),
+		CASE(retired_during_a_walk),
+		CASE(adoption),
+		CASE(another_table_size),
+		CASE(counters),
+		CASE(macs_are_told),
+		CASE(what_stands_there),
+		CASE(evidence),
+		CASE(evidence_of_silence),
+		CASE(what_lingers),
+		CASE(a_listen_address_goes),
+		CASE(from_dsr_to_nat),
+		CASE(dsr_after_a_crash),
+		CASE(a_backend_of_dsr_leaves),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
