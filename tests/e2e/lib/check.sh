@@ -69,20 +69,23 @@ now_ms() {
 	echo $((${now%.*} * 1000 + 10#${now#*.} / 1000))
 }
 
-# The pause between two looks, without starting a process: nobody ever writes to this descriptor.
+# The pause between two looks, in milliseconds, without starting a process: nobody ever writes to this descriptor.
 exec {NEVER}<> <(:)
 look_again() {
-	read -rt 0.02 -u "$NEVER" || true
+	local seconds
+	printf -v seconds 0.%03d "${1:-20}"
+	read -rt "$seconds" -u "$NEVER" || true
 }
 
-# holds_within SECONDS COMMAND…: until the command succeeds.
+# holds_within SECONDS COMMAND…: until the command succeeds. It is processes mostly, which others want the machine for
+# too: who has waited for long looks less often.
 holds_within() {
-	local deadline
-	deadline=$(($(now_ms) + $(awk "BEGIN { printf \"%d\", $1 * 1000 }")))
+	local deadline=$((${EPOCHREALTIME/./} + $1 * 1000000)) pause=20
 	shift
 	until "$@"; do
-		(($(now_ms) < deadline)) || return 1
-		look_again
+		((${EPOCHREALTIME/./} < deadline)) || return 1
+		look_again $pause
+		((pause = pause < 100 ? pause + 10 : 100))
 	done
 }
 

@@ -38,33 +38,45 @@ spawn_in() {
 	exec ip netns exec "$(ns "$where")" "$@"
 }
 
+# ns_batch NAME: commands of ip from standard input, by one process.
+ns_batch() {
+	ip -n "$(ns "$1")" -batch -
+}
+
+# ns_add NAME [SETTING=VALUE…]
 ns_add() {
 	local name
 	name=$(ns "$1")
+	shift
 	ip netns add "$name"
-	ip -n "$name" link set lo up
 	# Not the host's own congestion control, which may be a noisy one; reno is always allowed.
-	in_ns "$1" sysctl -qw net.ipv4.tcp_congestion_control=cubic 2>/dev/null ||
-		in_ns "$1" sysctl -qw net.ipv4.tcp_congestion_control=reno
 	# No duplicate detection: addresses work at once. Ports and TIME_WAIT as a host that opens
 	# thousands of connections a second has them.
-	in_ns "$1" sysctl -qw \
+	# shellcheck disable=SC2016 # the inner shell's
+	nsenter --net="/run/netns/$name" sh -c '
+		ip link set lo up && sysctl -qw "$@" || exit 1
+		{ echo cubic >/proc/sys/net/ipv4/tcp_congestion_control; } 2>/dev/null || :
+	' sh net.ipv4.tcp_congestion_control=reno \
 		net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0 \
 		net.ipv4.ip_local_port_range="1024 65535" net.ipv4.tcp_tw_reuse=1 \
-		net.core.somaxconn=4096 net.ipv4.tcp_max_syn_backlog=4096
+		net.core.somaxconn=4096 net.ipv4.tcp_max_syn_backlog=4096 "$@"
 }
 
 # link_add NAME NUMBER: the lb's interface and the other end get one /24 and one /64.
 link_add() {
-	ip -n "$(ns lb)" link add "to-$1" type veth peer name lb netns "$(ns "$1")"
-	ip -n "$(ns lb)" address add "10.4.$2.1/24" dev "to-$1"
-	ip -n "$(ns lb)" address add "fd04:$2::1/64" dev "to-$1" nodad
-	ip -n "$(ns lb)" link set "to-$1" up
-	ip -n "$(ns "$1")" address add "10.4.$2.2/24" dev lb
-	ip -n "$(ns "$1")" address add "fd04:$2::2/64" dev lb nodad
-	ip -n "$(ns "$1")" link set lb up
-	ip -n "$(ns "$1")" route add default via "10.4.$2.1"
-	ip -n "$(ns "$1")" -6 route add default via "fd04:$2::1"
+	ns_batch lb <<-E
+		link add to-$1 type veth peer name lb netns $(ns "$1")
+		address add 10.4.$2.1/24 dev to-$1
+		address add fd04:$2::1/64 dev to-$1 nodad
+		link set to-$1 up
+	E
+	ns_batch "$1" <<-E
+		address add 10.4.$2.2/24 dev lb
+		address add fd04:$2::2/64 dev lb nodad
+		link set lb up
+		route add default via 10.4.$2.1
+		route add ::/0 via fd04:$2::1
+	E
 	[[ $HOOK != xdp ]] || link_for_xdp "$1" lb
 }
 
@@ -81,16 +93,13 @@ redirected() {
 # lab_up N: client, lb and b1 … bN.
 lab_up() {
 	local i
-	ns_add lb
-	in_ns lb sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
-	for i in $VIP/32 $VIP2/32 $VIP6/128; do
-		ip -n "$(ns lb)" address add "$i" dev lo
-	done
+	ns_add lb net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+	printf 'address add %s dev lo\n' $VIP/32 $VIP2/32 $VIP6/128 | ns_batch lb
 	ns_add client
 	link_add client 0
 	for ((i = 3; i < 2 + CLIENT_ADDRESSES; i++)); do
-		ip -n "$(ns client)" address add "10.4.0.$i/24" dev lb
-	done
+		echo "address add 10.4.0.$i/24 dev lb"
+	done | ns_batch client
 	for ((i = 1; i <= $1; i++)); do
 		ns_add "b$i"
 		link_add "b$i" "$i"
