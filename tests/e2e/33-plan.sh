@@ -23,7 +23,7 @@ describe "b1 b2 b3*2"
 start_lb4
 wait_all_up
 
-spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --count 40 --duration 60s &
+spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --count 40 --duration 180s &
 STREAM=$!
 wait_until 5 "streams run" eval '(($(lbctl --json services checked | jq ".services[0].active") == 40))'
 
@@ -171,5 +171,6 @@ check_equal "and no plan was a reload" "$(lbctl --json status | jq .reloads)" 6
 
 kill -TERM "$STREAM" 2>/dev/null || true
 finished "$STREAM" || true
+wait_until 5 "the streams' ends are logged" has_ended '.service == "checked"' 40
 check_equal "connections that lb4 ended" "$(ended '.service == "checked" and (.end | test("backend-down|drain-timeout|backend-reset"))')" 0
 pass

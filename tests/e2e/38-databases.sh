@@ -140,7 +140,7 @@ backend_of() {
 	lbctl --json backends "$1" | jq -r '.backends[0].name'
 }
 accepts() {
-	client bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$1" "$2" 2>/dev/null
+	client timeout 5 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$1" "$2" 2>/dev/null
 }
 is() { # SERVICE STATE
 	backend_is "$1" "$(backend_of "$1")" ".state == \"$2\" and .eligible == $([[ $2 == up ]] && echo true || echo false)"
