@@ -56,8 +56,7 @@ for b in b1 b2 b3 b4; do
 		-b 8M -l 8K -i 0.1 -J $reverse >"$DIR/client-$b.json" 2>&1 &
 	IPERFS+=($!)
 done
-wait_until 10 "all iperf3 streams run" eval \
-	"lbctl --json backends iperf | jq -e '[.backends[].active] | add >= $((4 * STREAMS + 4))' >/dev/null"
+wait_until 10 "all iperf3 streams run" running $((4 * STREAMS + 4)) iperf
 
 # One round of everything that lbctl can do to other backends.
 change_others() {

@@ -23,7 +23,7 @@ STREAM=$!
 beside_start 6 b1 b2
 spawn_lab gone.json stream --to "$VIP:1001" --count 5 --duration 6s &
 GONE=$!
-wait_until 3 "streams run" eval '(($(lbctl --json status | jq .active) == 45))'
+wait_until 3 "streams run" running 45
 lbctl drain echo b3 >/dev/null
 lbctl add echo runtime "10.4.1.2:${PORT[id]}" >/dev/null
 wait_until 3 "what was added is up" backend_is echo runtime '.state == "up"'

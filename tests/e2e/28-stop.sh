@@ -31,7 +31,7 @@ describe 10s
 start_lb4
 spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --count 20 --duration 2s &
 STREAM=$!
-wait_until 3 "streams run" eval '(($(lbctl --json status | jq .active) == 20))'
+wait_until 3 "streams run" running 20 echo
 kill -TERM "$LB4_PID"
 check_within 1 "new connections are refused" refuses
 check "lbctl tells that it stops" eval 'lbctl --json status | jq -e .stopping >/dev/null'

@@ -25,7 +25,7 @@ wait_all_up
 
 spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --count 40 --duration 180s &
 STREAM=$!
-wait_until 5 "streams run" eval '(($(lbctl --json services checked | jq ".services[0].active") == 40))'
+wait_until 5 "streams run" running 40 checked
 
 table() {
 	lbctl --json table "$1" | jq -r '.slots[]'

@@ -18,15 +18,35 @@ declare -A PATH_LACKS=(
 	[dsr/retries]="a client's SYN goes to one backend, and is not tried at another"
 	[dsr/descriptors]="connections take no descriptors, and are not parked"
 	[dsr/user_timeout]="nobody waits for acknowledgements"
+	[dsr/log]="one direction is seen and no end of a connection, so that these are in no list and no log"
+	[dsr/active]="a slot that stays with its backend keeps no memory of its connections"
+	[dsr/evidence]="what backends answer does not pass lb4, and says nothing for or against them"
 )
+
+# why_not WHAT: the reason why the path under test has it not; nothing where it has.
+why_not() {
+	echo "${PATH_LACKS[$FORWARD/$1]:-${PATH_LACKS[${FORWARD%-*}/$1]:-}}"
+}
 
 # path_has WHAT: whether the path under test has it. What it has not is told, so that nothing is left out
 # in silence: `if path_has retries; then … else (what must be instead) fi`.
 path_has() {
-	local why=${PATH_LACKS[$FORWARD/$1]:-${PATH_LACKS[${FORWARD%-*}/$1]:-}}
+	local why
+	why=$(why_not "$1")
 	[[ $why ]] || return 0
 	say "n/a   $1, with $FORWARD: $why"
 	return 1
+}
+
+# count_field: what lb4 has of the connections that a scenario has just begun: those that are active, or,
+# where these are not known, those that have begun.
+count_field() {
+	[[ ! $(why_not active) ]] && echo active || echo accepted
+}
+
+# running NUMBER [SERVICE]: so many of all services' connections are there, for a scenario's first ones.
+running() {
+	(($(lbctl --json services ${2:+"$2"} | jq "[.services[].$(count_field)] | add") == $1))
 }
 
 # path_needs WHAT: the scenario is about nothing else, and is skipped where that is not to be had.
