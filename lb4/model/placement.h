@@ -117,3 +117,6 @@ size_t placement_lingering(const struct placement *p);
 
 /* Flows that there are now. */
 uint64_t placement_flows(const struct placement *p);
+
+/* Whether connections of dsr have begun: some may be there, as nobody sees how they end. */
+bool placement_has_uncounted(const struct placement *p);

@@ -199,3 +199,11 @@ uint64_t placement_flows(const struct placement *p)
 		n += p->backends[i].active;
 	return n;
 }
+
+bool placement_has_uncounted(const struct placement *p)
+{
+	for (uint32_t i = 0; i < p->maps->n_backends; i++)
+		if (p->maps->backends[i].forward != LB4_FORWARD_NAT && p->backends[i].begun)
+			return true;
+	return false;
+}

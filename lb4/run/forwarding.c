@@ -439,7 +439,8 @@ bool forwarding_holds_flows(const struct daemon *d)
 {
 	const struct forwarding *f = d->forwarding;
 
-	return f && f->fastpath && !f->pinned && placement_flows(f->placement) > 0;
+	return f && f->fastpath && !f->pinned &&
+	       (placement_flows(f->placement) > 0 || placement_has_uncounted(f->placement));
 }
 
 size_t forwarding_lingering(const struct daemon *d)

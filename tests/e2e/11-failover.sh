@@ -69,19 +69,19 @@ for class in "${CLASSES[@]}"; do
 	check_equal "$class" "$(json "$DIR/short.json" ".$class")" 0
 done
 
-# Whoever failed later must be found in lb4's log, with bytes sent to a backend that died.
-innocent() {
-wait_until 10 "all connections have ended" eval \
-	"lbctl --json services | jq -e '.services[0].active == 0' >/dev/null"
-jq -rn --slurpfile failures "$DIR/failures.json" '
-	(reduce (inputs | select(.bytes_in > 0 and (.backend == "b1" or .backend == "b2"))) as $c
-		({}; .[$c.client] = true)) as $met
-	| $failures[] | select($met[.client] | not) | "\(.client) \(.class)"' \
-	"$DIR/connections.log" >"$DIR/innocent.txt"
-check_equal "failures of connections that had not exchanged a byte with a dead backend" \
-	"$(wc -l <"$DIR/innocent.txt")" 0
+# judge_innocent: whoever failed later must be found in lb4's log, with bytes sent to a backend that died.
+judge_innocent() {
+	wait_until 10 "all connections have ended" eval \
+		"lbctl --json services | jq -e '.services[0].active == 0' >/dev/null"
+	jq -rn --slurpfile failures "$DIR/failures.json" '
+		(reduce (inputs | select(.bytes_in > 0 and (.backend == "b1" or .backend == "b2"))) as $c
+			({}; .[$c.client] = true)) as $met
+		| $failures[] | select($met[.client] | not) | "\(.client) \(.class)"' \
+		"$DIR/connections.log" >"$DIR/innocent.txt"
+	check_equal "failures of connections that had not exchanged a byte with a dead backend" \
+		"$(wc -l <"$DIR/innocent.txt")" 0
 }
-! path_has retries || innocent
+! path_has retries || judge_innocent
 check_number "failures of those that had" "$(json "$DIR/short.json" '.failed - .refused')" '<' $((RATE / 10))
 
 lab short --to "$VIP:${PORT[id]}" --rate 1000 --duration 1s >"$DIR/after.json" || fail "after the return: $(cat "$DIR/after.json")"

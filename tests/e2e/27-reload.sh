@@ -6,6 +6,7 @@
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
 lab_up 4
+ip -n "$(ns b1)" address add 10.4.1.3/24 dev lb # another backend at the same port
 backend_start b1 b2 b3
 CHECK="check: {tcp: true, interval: 300ms, fast_interval: 100ms, rise: 3}"
 describe() {
@@ -25,7 +26,7 @@ spawn_lab gone.json stream --to "$VIP:1001" --count 5 --duration 6s &
 GONE=$!
 wait_until 3 "streams run" running 45
 lbctl drain echo b3 >/dev/null
-lbctl add echo runtime "10.4.1.2:${PORT[id]}" >/dev/null
+lbctl add echo runtime "10.4.1.3:${PORT[echo]}" >/dev/null
 wait_until 3 "what was added is up" backend_is echo runtime '.state == "up"'
 lbctl --json table echo >"$DIR/table.before"
 

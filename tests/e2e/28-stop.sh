@@ -27,7 +27,9 @@ ends_well() {
 	check_equal "the socket is gone" "$([[ -e $DIR/lb4.sock ]] && echo there || echo gone)" gone
 }
 
-describe 10s
+# Where connections are not counted lb4 waits for as long as it may.
+path_has active && AFTER=2 || AFTER=5
+describe 4s
 start_lb4
 spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --count 20 --duration 2s &
 STREAM=$!
@@ -37,7 +39,7 @@ check_within 1 "new connections are refused" refuses
 check "lbctl tells that it stops" eval 'lbctl --json status | jq -e .stopping >/dev/null'
 finished "$STREAM" || fail "a stream broke: $(cat "$DIR/stream.json.err")"
 ok "connections came to their own end"
-ends_well 2
+ends_well $AFTER
 
 describe 1s
 start_lb4
@@ -46,7 +48,10 @@ status=0
 in_ns lb "$LB4" --config "$DIR/other.yaml" >/dev/null 2>"$DIR/other.err" || status=$?
 check_equal "a second lb4 does not share the addresses of the first" $status 1
 check "and says so" grep -q "cannot listen on $VIP:.*in use" "$DIR/other.err"
-spawn_lab talk.txt talk --within 5s "$VIP:${PORT[echo]}" send=hi name recv=hi end &
+SPEAKS= # a client that is silent is told nothing, where lb4 knows no numbers to forge
+[[ ! $(why_not log) ]] || SPEAKS="quiet=2s send=more end"
+# shellcheck disable=SC2086 # words are meant
+spawn_lab talk.txt talk --within 5s "$VIP:${PORT[echo]}" send=hi name recv=hi ${SPEAKS:-end} &
 TALK=$!
 wait_until 3 "a talk has begun" grep -q 'recv ok' "$DIR/talk.txt"
 start=$(now_ms)
@@ -54,11 +59,16 @@ kill -TERM "$LB4_PID"
 ends_well 3
 check_number "after stop_timeout, ms" $(($(now_ms) - start)) '>=' 950
 finished "$TALK" || fail "$(cat "$DIR/talk.txt")"
-check_equal "logged as stopped" "$(ended '.end == "stopped" and .party == "lb4"')" 1
+if path_has log; then
+	check_equal "logged as stopped" "$(ended '.end == "stopped" and .party == "lb4"')" 1
+else
+	check_matches "its client is reset when it speaks" "$(cat "$DIR/talk.txt")" 'failed|ended with a reset'
+fi
 
 describe 60s
 start_lb4
-spawn_lab talk2.txt talk --within 9s "$VIP:${PORT[echo]}" send=hi name recv=hi end &
+# shellcheck disable=SC2086
+spawn_lab talk2.txt talk --within 9s "$VIP:${PORT[echo]}" send=hi name recv=hi ${SPEAKS:-end} &
 TALK=$!
 wait_until 3 "a talk has begun" grep -q 'recv ok' "$DIR/talk2.txt"
 lbctl stop >/dev/null
@@ -73,7 +83,7 @@ spawn_lab short.json short --to "$VIP:${PORT[id]}" --rate 2000 --duration 2s --f
 SHORT=$!
 wait_until 3 "connections flow" eval '(($(lbctl --json services | jq ".services[1].accepted") > 500))'
 kill -TERM "$LB4_PID"
-ends_well 3
+ends_well $((AFTER + 1))
 finished "$SHORT" && fail "the load was over before the stop"
 check_number "connections refused after the stop" "$(json "$DIR/short.json" .refused)" '>' 0
 check_equal "connections broken by it" "$(json "$DIR/short.json" '.failed - .refused')" 0

@@ -52,6 +52,14 @@ meet() {
 	done
 }
 
+# answer FILE: all of it but connections, which come and go; where those are known that have spoken since
+# slots moved, they become more between plan and reload.
+answer() {
+	local less='del(.connections)'
+	[[ ! $(why_not active) ]] || less+=' | del(.backends[].finishing)'
+	jq -c "[.changes, .settings, [.services[] | $less]]" "$1"
+}
+
 # compare WHAT SERVICE…: the file that describe() has made is planned, made to hold, and judged. The
 # server NEW is started once slots have been counted, so that it cannot have passed its check before.
 NEW=
@@ -95,8 +103,7 @@ compare() {
 	fi
 	[[ ! $NEW ]] || backend_start "$NEW"
 	NEW=
-	check_equal "$what: what reload answers" "$(jq -c '[.changes, .settings, [.services[] | del(.connections)]]' "$DIR/reload.json")" \
-		"$(jq -c '[.changes, .settings, [.services[] | del(.connections)]]' "$DIR/plan.json")"
+	check_equal "$what: what reload answers" "$(answer "$DIR/reload.json")" "$(answer "$DIR/plan.json")"
 	wait_all_up
 	for s; do
 		table "$s" >"$DIR/$s.after"
@@ -110,7 +117,7 @@ compare() {
 	share=$(planned plain .slots.redirected)
 	low=$(awk "BEGIN { print $CLIENTS * $share - 5 * sqrt($CLIENTS * $share * (1 - $share)) }")
 	high=$(awk "BEGIN { print $CLIENTS * $share + 5 * sqrt($CLIENTS * $share * (1 - $share)) }")
-	check_number "$what: of $CLIENTS clients met another backend (planned share $share)" \
+	[[ $(why_not anew) ]] || check_number "$what: of $CLIENTS clients met another backend (planned share $share)" \
 		"$(differ "$DIR/met.before" "$DIR/met.after")" '>=' "$low"
 	check_number "$what: and no more than" "$(differ "$DIR/met.before" "$DIR/met.after")" '<=' "$high"
 }
@@ -120,6 +127,7 @@ near() {
 		"$(awk "BEGIN { d = $(planned plain .slots.minimum) - 65537 * $2 / $3; print d < 0 ? -d : d }")" '<=' 4
 }
 
+path_has anew || true # said once
 describe "b1 b2 b3*2 b4*4"
 NEW=b4
 compare add checked plain

@@ -20,6 +20,7 @@ declare -A PATH_LACKS=(
 	[dsr/user_timeout]="nobody waits for acknowledgements"
 	[dsr/log]="one direction is seen and no end of a connection, so that these are in no list and no log"
 	[dsr/active]="a slot that stays with its backend keeps no memory of its connections"
+	[dsr/anew]="a client's port that comes again within two minutes goes where it was, as its FIN and RST cannot be believed"
 	[dsr/evidence]="what backends answer does not pass lb4, and says nothing for or against them"
 )
 
