@@ -65,7 +65,7 @@ __attribute__((noinline)) int capture_take(HOOK_CONTEXT *context)
 {
 	struct capture_note *note = capture_note_here();
 	struct lb4_capture *c;
-	__u32 zero = 0, size;
+	__u32 zero = 0, size, last;
 
 	c = bpf_map_lookup_elem(&capture, &zero);
 	if (!note || !c || !capture_wants(c, &note->packet))
@@ -77,10 +77,13 @@ __attribute__((noinline)) int capture_take(HOOK_CONTEXT *context)
 	note->packet.size = size;
 	if (size > c->bytes)
 		size = c->bytes;
-	/* The verifier is to see the number that is compared, and no other made of it. */
-	asm volatile("" : "+r"(size));
-	if (size == 0 || size > LB4_CAPTURE_BYTES)
+	/* The verifier is to see the number that is compared, and no other made of it; that 0 is none
+	 * of those that are left it knows by this form alone, before Linux 6.8 or so. */
+	last = size - 1;
+	asm volatile("" : "+r"(last));
+	if (last >= LB4_CAPTURE_BYTES)
 		return 0;
+	size = last + 1;
 	if (HOOK_LOAD(context, 0, note->packet.bytes, size) < 0)
 		return 0;
 	note->packet.kept = size;

@@ -7,46 +7,41 @@
 #include "slot.h"
 #include "vip.h"
 
-/* A port that is tried, as the answer would have it. */
-struct attempt {
-	struct lb4_tuple answer;
-	__u64 tag;
-	__u32 now;
-	__u32 replaced; /* 1 + the backend whose flow had the place */
-};
-
 /*
- * Takes the place of the flow whose answers look like that: 1, or 0 when it is not to be had. The
- * place is busy then. For the verifier as tag_of() is, since it is called in a loop.
+ * Takes the place of the flow whose answers look like that: its tag, or LB4_TAG_FREE when it is not
+ * to be had. The place is busy then. For the verifier as tag_of() is, since it is called in a loop;
+ * callers have little of the stack left for others.
  */
-__attribute__((noinline)) int port_take(HOOK_CONTEXT *context, struct attempt *a)
+__attribute__((noinline)) __u64 port_take(HOOK_CONTEXT *context, const struct lb4_tuple *answer,
+					  __u32 now)
 {
 	struct lb4_control *c;
 	struct lb4_flow *f;
 	enum taken taken;
 	__u32 zero = 0;
+	__u64 tag;
 
 	c = bpf_map_lookup_elem(&control, &zero);
-	if (!a || !c)
-		return 0;
-	if (vip_find(c, a->answer.destination, a->answer.destination_port) != LB4_VIP_NONE)
-		return 0;
-	a->tag = tag_of(&a->answer);
-	f = flow_place(c, a->tag);
+	if (!answer || !c)
+		return LB4_TAG_FREE;
+	if (vip_find(c, answer->destination, answer->destination_port) != LB4_VIP_NONE)
+		return LB4_TAG_FREE;
+	tag = tag_of(answer);
+	f = flow_place(c, tag);
 	if (!f)
-		return 0;
-	taken = flow_take(f, a->now);
+		return LB4_TAG_FREE;
+	taken = flow_take(f, now);
 	if (taken == TAKEN_NOT)
-		return 0;
+		return LB4_TAG_FREE;
 	if (taken == TAKEN_FROM_ANOTHER && !lb4_flow_is_over(f->state))
-		a->replaced = 1 + f->backend;
+		count_replaced(c, f->backend);
 	else if (taken == TAKEN_FROM_ANOTHER && !(f->state & LB4_FLOW_TOLD))
 		__sync_fetch_and_add(&c->untold, 1);
-	if (host_has(context, &a->answer)) {
+	if (host_has(context, answer)) {
 		tag_show(&f->tag, LB4_TAG_FREE);
-		return 0;
+		return LB4_TAG_FREE;
 	}
-	return 1;
+	return tag;
 }
 
 lb4_inline void flow_fill(struct nat *n, struct lb4_flow *f, __u32 vip, __be16 port)
@@ -68,28 +63,30 @@ lb4_inline void flow_fill(struct nat *n, struct lb4_flow *f, __u32 vip, __be16 p
 lb4_inline struct lb4_flow *flow_begin(struct nat *n, __u64 way_tag, __u32 vip)
 {
 	__u32 count = n->control->port_count;
-	struct attempt a = {.now = n->now};
+	struct lb4_tuple answer = {};
 	struct lb4_flow *f;
-	int taken = 0;
+	__u64 tag;
+	int i = 0;
 
-	for (int i = 0; i < LB4_PORT_TRIES && !taken; i++) {
+	/*
+	 * Without a branch within, so that the compiler ends it with its jump back: before Linux
+	 * 6.3 or so the verifier takes no loop that falls through to its beginning.
+	 */
+	do {
 		__u32 drawn = (__u32)(lb4_mix64(way_tag + i) >> 48);
 
-		answer_tuple(&a.answer, n->backend,
+		answer_tuple(&answer, n->backend,
 			     bpf_htons((__u16)(n->control->port_low + (drawn * count >> 16))));
-		taken = port_take(n->context, &a);
-		if (a.replaced)
-			count_replaced(n, (__u16)(a.replaced - 1));
-		a.replaced = 0;
-	}
-	if (!taken)
+		tag = port_take(n->context, &answer, n->now);
+	} while (tag == LB4_TAG_FREE && ++i < LB4_PORT_TRIES);
+	if (tag == LB4_TAG_FREE)
 		return 0;
-	f = flow_place(n->control, a.tag);
+	f = flow_place(n->control, tag);
 	if (!f)
 		return 0;
-	flow_fill(n, f, vip, a.answer.destination_port);
-	record_begin(a.tag, f->client_next);
-	tag_show(&f->tag, a.tag);
+	flow_fill(n, f, vip, answer.destination_port);
+	record_begin(tag, f->client_next);
+	tag_show(&f->tag, tag);
 	return f;
 }
 

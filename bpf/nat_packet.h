@@ -38,9 +38,9 @@ struct nat {
 	__u32 body_sum;		   /* difference that changed options make to the checksum */
 };
 
-lb4_inline void count_replaced(const struct nat *n, __u16 backend)
+lb4_inline void count_replaced(const struct lb4_control *c, __u16 backend)
 {
-	struct lb4_backend_counters *counters = counters_of(n->control, backend);
+	struct lb4_backend_counters *counters = counters_of(c, backend);
 
 	if (counters)
 		counters->replaced++;
