@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/membarrier.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "clsact.h"
 #include "fastpath.h"
 #include "hook_rules.h"
 #include "interface.h"
@@ -23,10 +25,6 @@
 
 /* Of kernels since 6.6; the headers are older. */
 #define ATTACH_TCX_INGRESS ((enum bpf_attach_type)46)
-
-/* Of clsact: so that other programs may come before and after. */
-#define CLSACT_PRIORITY 0x1b4
-#define CLSACT_HANDLE	1
 
 struct attachment {
 	int link; /* −1: by clsact */
@@ -356,19 +354,32 @@ static int load(struct fastpath *f, const struct fastpath_sizes *sizes, bool see
 	return r < 0 ? r : 0;
 }
 
+/* Whether the kernel has what the program asks it by. To try would take as long as to load. */
+static bool shows_checksum_state(void)
+{
+	struct btf *kernel = btf__load_vmlinux_btf();
+	bool shows =
+		kernel && btf__find_by_name_kind(kernel, "bpf_cast_to_kern_ctx", BTF_KIND_FUNC) > 0;
+
+	btf__free(kernel);
+	return shows;
+}
+
 int fastpath_open(const struct fastpath_sizes *sizes, const struct pins *pins,
 		  struct fastpath **ret, bool *ret_adopted)
 {
 	struct fastpath *f = calloc(1, sizeof(*f));
+	bool shown;
 	int r;
 
 	if (!f)
 		return -ENOMEM;
 	f->pins = pins;
 	libbpf_set_print(no_messages);
-	r = load(f, sizes, true, ret_adopted);
-	/* The kernel's function may be lacking. */
-	if (r < 0 && r != -ENOMEM && r != -EPERM) {
+	shown = shows_checksum_state();
+	r = load(f, sizes, shown, ret_adopted);
+	/* Its function may be for others. */
+	if (r < 0 && shown && r != -ENOMEM && r != -EPERM) {
 		unload(f);
 		r = load(f, sizes, false, ret_adopted);
 	}
@@ -391,24 +402,17 @@ bool fastpath_forget(const struct pins *pins, uint64_t owner)
 
 	if (fd < 0 || bpf_map_lookup_elem(fd, &zero, &control) < 0 || control.owner != owner)
 		return false;
+	clsact_sweep(pins, NULL, NULL);
 	pins_sweep(pins, "", NULL, NULL);
 	return true;
 }
 
-static void detach(struct attachment *a)
+static void detach(const struct attachment *a)
 {
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = a->index, .attach_point = BPF_TC_INGRESS);
-	LIBBPF_OPTS(bpf_tc_opts, options, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY);
-
-	if (a->link >= 0) {
+	if (a->link >= 0)
 		close(a->link);
-		return;
-	}
-	bpf_tc_detach(&hook, &options);
-	if (!a->hook_is_ours)
-		return;
-	hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
-	bpf_tc_hook_destroy(&hook);
+	else
+		clsact_detach((uint32_t)a->index, a->hook_is_ours);
 }
 
 struct fastpath *fastpath_close(struct fastpath *f)
@@ -496,19 +500,6 @@ static int attach_tcx(struct fastpath *f, struct attachment *a)
 	return r;
 }
 
-static int attach_clsact(struct fastpath *f, struct attachment *a)
-{
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = a->index, .attach_point = BPF_TC_INGRESS);
-	LIBBPF_OPTS(bpf_tc_opts, options, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY,
-		    .prog_fd = fastpath_program(f), .flags = BPF_TC_F_REPLACE);
-	int r = bpf_tc_hook_create(&hook);
-
-	a->hook_is_ours = r == 0;
-	if (r < 0 && r != -EEXIST)
-		return r;
-	return bpf_tc_attach(&hook, &options);
-}
-
 /* Flows refer to an interface by its place, so one that has a place keeps it. */
 static struct lb4_interface *interface_place(struct fastpath *f, uint32_t index)
 {
@@ -556,7 +547,8 @@ static const char *why_refused(int error)
 {
 	switch (-error) {
 	case EOPNOTSUPP:
-		return "its driver cannot do XDP, or cannot send from it";
+		return "its driver cannot do XDP, or cannot send from it, or the kernel cannot "
+		       "tell";
 	case EBUSY:
 		return "there is another XDP program";
 	case EINVAL:
@@ -567,13 +559,21 @@ static const char *why_refused(int error)
 	}
 }
 
-static int attach_xdp(struct fastpath *f, const struct interface *i, struct attachment *a)
+/* Who wants it in the file knows his hardware; else it is what is known of the driver. */
+static bool believe(enum hook_wish wish, const struct interface_driver *driver,
+		    const struct interface *i)
+{
+	return wish == HOOK_XDP || (hook_is_known_to_send(driver->name) && xdp_is_one_part(i->mtu));
+}
+
+static int attach_xdp(struct fastpath *f, const struct interface *i, bool believed,
+		      struct attachment *a)
 {
 	char name[32];
 	int r;
 
 	link_name(XDP_NAME, a->index, name);
-	r = xdp_attach(f->xdp, i->index, i->mtu, f->pins, name);
+	r = xdp_attach(f->xdp, i->index, i->mtu, believed, f->pins, name);
 	a->xdp = r < 0 ? -1 : r;
 	return r;
 }
@@ -597,7 +597,7 @@ static void consider_xdp(struct fastpath *f, const char *name, enum hook_wish wi
 		if (r == 0)
 			r = interface_find(name, &interface);
 		if (r == 0)
-			r = attach_xdp(f, &interface, a);
+			r = attach_xdp(f, &interface, believe(wish, &driver, &interface), a);
 		if (r < 0)
 			why = f->xdp_error ? what : why_refused(r);
 	}
@@ -614,7 +614,7 @@ static int attach_tc(struct fastpath *f, struct attachment *a, enum fastpath_hoo
 		return 0;
 	*ret = FASTPATH_CLSACT;
 	a->link = -1;
-	return attach_clsact(f, a);
+	return clsact_attach((uint32_t)a->index, fastpath_program(f), f->pins, &a->hook_is_ours);
 }
 
 int fastpath_attach(struct fastpath *f, const char *interface, enum hook_wish wish, uint32_t was,
@@ -684,13 +684,24 @@ static bool is_attached(void *context, const char *name)
 	return false;
 }
 
-/* Links of interfaces that are none any more. */
+static bool is_at_clsact(void *context, uint32_t interface)
+{
+	const struct fastpath *f = context;
+
+	for (size_t i = 0; i < f->n_attachments; i++)
+		if ((uint32_t)f->attachments[i].index == interface)
+			return f->attachments[i].link < 0;
+	return false;
+}
+
+/* Links and filters of interfaces that are none any more, or not served any more. */
 static void sweep_links(struct fastpath *f)
 {
 	if (!f->pins)
 		return;
 	pins_sweep(f->pins, LINK_NAME, is_attached, f);
 	pins_sweep(f->pins, XDP_NAME, is_attached, f);
+	clsact_sweep(f->pins, is_at_clsact, f);
 }
 
 /* The kernel has detached the programs with it. */

@@ -64,14 +64,20 @@ int xdp_let_out(struct xdp *x, uint32_t interface)
 				   BPF_ANY);
 }
 
-/* Drivers say what they can once a program is there; where the kernel does not know yet, it is
- * believed of all. */
-static bool can_send(uint32_t interface, uint32_t mtu)
+bool xdp_is_one_part(uint32_t mtu)
 {
-	const uint64_t wanted = XDP_CAN_SEND | (mtu > ONE_PART_MTU ? XDP_CAN_SEND_PARTS : 0);
+	return mtu <= ONE_PART_MTU;
+}
+
+/* Drivers say what they can once a program is there. */
+static bool can_send(uint32_t interface, uint32_t mtu, bool believed)
+{
+	const uint64_t wanted = XDP_CAN_SEND | (xdp_is_one_part(mtu) ? 0 : XDP_CAN_SEND_PARTS);
 	uint64_t features;
 
-	return xdp_features_find(interface, &features) < 0 || (features & wanted) == wanted;
+	if (xdp_features_find(interface, &features) < 0)
+		return believed;
+	return (features & wanted) == wanted;
 }
 
 /* The link that the last process has left, with the program of this one; or -errno. */
@@ -99,8 +105,8 @@ static int attach_new(struct xdp *x, uint32_t interface, const struct pins *pins
 	return r < 0 ? r : take_fd(link);
 }
 
-int xdp_attach(struct xdp *x, uint32_t interface, uint32_t mtu, const struct pins *pins,
-	       const char *name)
+int xdp_attach(struct xdp *x, uint32_t interface, uint32_t mtu, bool believed,
+	       const struct pins *pins, const char *name)
 {
 	_cleanup_(closep) int link = take_over(x, pins, name);
 	int r;
@@ -109,6 +115,6 @@ int xdp_attach(struct xdp *x, uint32_t interface, uint32_t mtu, const struct pin
 		link = attach_new(x, interface, pins, name);
 	if (link < 0)
 		return link;
-	r = can_send(interface, mtu) ? xdp_let_out(x, interface) : -EOPNOTSUPP;
+	r = can_send(interface, mtu, believed) ? xdp_let_out(x, interface) : -EOPNOTSUPP;
 	return r < 0 ? r : take_fd(link);
 }

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,11 +25,15 @@ struct xdp *xdp_close(struct xdp *x);
 /*
  * Attaches it there: the link, which the caller closes. With `pins` (or NULL) it is pinned as `name`,
  * and one that was pinned there before goes on with this program instead of its own, without a
- * packet in between. -EOPNOTSUPP: the driver knows no XDP, or cannot send from it; -EBUSY: another
+ * packet in between. Whether the driver can send from XDP it is asked; where the kernel has no such
+ * question, `believed` is the answer. -EOPNOTSUPP: it knows no XDP, or cannot send; -EBUSY: another
  * program is there; others as the driver likes, -EINVAL and -ERANGE where the MTU is too large.
  */
-int xdp_attach(struct xdp *x, uint32_t interface, uint32_t mtu, const struct pins *pins,
-	       const char *name);
+int xdp_attach(struct xdp *x, uint32_t interface, uint32_t mtu, bool believed,
+	       const struct pins *pins, const char *name);
+
+/* What fits into a frame of one part, whatever the driver. */
+bool xdp_is_one_part(uint32_t mtu);
 
 /* For tests: the program, and packets may leave by that interface from now on. */
 int xdp_program(struct xdp *x);

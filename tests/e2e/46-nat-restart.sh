@@ -82,7 +82,7 @@ ok "and so did 30 connections of dsr, though their backend is no longer in the f
 
 # A second lb4 does not take what the first has; one whose file names no interfaces lets go of what it had.
 stop_lb4
-check_equal "programs that stay attached" "$(ls "$PINS" | grep -c '^link-')" 4
+check_equal "programs that stay attached" "$(ls "$PINS" | grep -cE '^(link|clsact)-')" 4
 [[ $HOOK != xdp ]] || check_equal "of them, in drivers" "$(ls "$PINS" | grep -c '^xdp-')" 4
 CONFIG=$(sed '/^interfaces:/d' <<<"$CONFIG")
 CONFIG=${CONFIG//forward: nat/forward: splice}
@@ -90,6 +90,7 @@ CONFIG=${CONFIG//forward: $DSR/forward: splice}
 start_lb4
 check_equal "without interfaces, pins that are left" "$(ls "$PINS" | wc -l)" 0
 check_not "and nothing in drivers" eval 'ip -n "$(ns lb)" link | grep -q xdp'
+check_not "nor as filters" eval 'for i in $(interfaces); do in_ns lb tc filter show dev "$i" ingress; done | grep -q lb4_tc'
 lab short --to "$VIP:${PORT[id]}" --rate 300 --duration 500ms >"$DIR/short.json" || fail "$(cat "$DIR/short.json")"
 wait_until 3 "these are logged" has_ended '.service == "id" and .path != "nat"' 150
 ok "connections are accepted by workers then"

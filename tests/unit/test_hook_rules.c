@@ -30,6 +30,18 @@ static void drivers(void **state)
 			fail_msg("%s", cases[i].driver);
 }
 
+static void senders(void **state)
+{
+	static const char *const sending[] = {"i40e", "mlx5_core", "veth", "virtio_net"};
+	static const char *const others[] = {"ixgbevf", "nfp", "e1000e", "mlx4_en", "unknown", ""};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(sending); i++)
+		assert_true(hook_is_known_to_send(sending[i]));
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		assert_false(hook_is_known_to_send(others[i]));
+}
+
 static void vlans(void **state)
 {
 	static const struct {
@@ -56,6 +68,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(drivers),
+		cmocka_unit_test(senders),
 		cmocka_unit_test(vlans),
 	};
 
