@@ -97,15 +97,31 @@ lb4_inline int set_type(struct __sk_buff *skb, int inner_is_ipv4)
 	return 0;
 }
 
+/*
+ * IPv4 in IPv6 on kernels before 6.3, which know no flag that says what is left: what makes IPv4 of
+ * IPv6 takes away as much as one header is shorter than the other, and then there is an IPv4 header's
+ * size to go.
+ */
+lb4_inline int unwrap_in_two(struct __sk_buff *skb)
+{
+	_Static_assert(sizeof(struct ipv6hdr) == 2 * sizeof(struct iphdr), "both parts");
+	if (bpf_skb_change_proto(skb, bpf_htons(ETH_P_IP), 0) < 0)
+		return -1;
+	return bpf_skb_adjust_room(skb, -(int)sizeof(struct iphdr), BPF_ADJ_ROOM_MAC,
+				   BPF_F_ADJ_ROOM_FIXED_GSO) < 0
+		       ? -1
+		       : 0;
+}
+
 lb4_inline int unwrap(struct __sk_buff *skb, const struct outer *o)
 {
 	int inner_is_ipv4 = o->protocol == IPPROTO_IPIP;
 	__u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO;
 
-	/* Kernels before 6.3 do not know these, and cannot. */
 	if (inner_is_ipv4 != o->is_ipv4)
 		flags |= inner_is_ipv4 ? ADJ_ROOM_DECAP_L3_IPV4 : ADJ_ROOM_DECAP_L3_IPV6;
-	if (bpf_skb_adjust_room(skb, -(int)o->size, BPF_ADJ_ROOM_MAC, flags) < 0)
+	if (bpf_skb_adjust_room(skb, -(int)o->size, BPF_ADJ_ROOM_MAC, flags) < 0 &&
+	    (!inner_is_ipv4 || o->is_ipv4 || unwrap_in_two(skb) < 0))
 		return -1;
 	return set_type(skb, inner_is_ipv4);
 }
