@@ -712,7 +712,7 @@ static void dsr_after_a_crash(void **state)
 	be_dsr(w, FORWARD_DSR_L2);
 	place = place_of(w, 0);
 	w->maps.backend_counters[place].flows = 100;
-assert_false(placement_has_uncounted(w->placement));
+	assert_false(placement_has_uncounted(w->placement));
 	placement_tell_counters(w->placement, 0);
 	assert_true(placement_has_uncounted(w->placement));
 	placement_free(w->placement);
