@@ -3,7 +3,7 @@
 # Every byte right, every FIN and RST seen as such on the other side: transfers of 0 to 4 MB each way
 # with random chunks, pauses, half-closes and resets from either side. lb4's log must tell the same
 # story as the two ends.
-# Alone: moves as much as it can.
+# Later: moves as much as it can.
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Programs that people use: redis-benchmark and curl against nginx get through lb4 what they get
 # directly, with no errors.
-# Alone: makes load.
+# Later: makes load.
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
