@@ -37,11 +37,7 @@ mkdir -p "$DIR"
 PIDS=()
 PASSED=
 
-. "$E2E/lib/check.sh"
-. "$E2E/lib/path.sh"
-. "$E2E/lib/net.sh"
-. "$E2E/lib/lb4.sh"
-. "$E2E/lib/dsr.sh"
+. "$E2E/lib/all.sh"
 
 # by_scale QUICK NORMAL FULL
 by_scale() {
