@@ -38,7 +38,7 @@ for b in b1 b2 b3 b4; do
 	[[ ${FROM[$b]:-} ]] || fail "no client address leads to $b"
 	spawn_in $b iperf3 -s -1 -J -i 0.1 -p $IPERF >"$DIR/server-$b.json" 2>&1 &
 	PIDS+=($!)
-	wait_until 5 "iperf3 listens on $b" eval "in_ns $b ss -Hltn 'sport = :$IPERF' | grep -q ."
+	wait_until 5 "iperf3 listens on $b" eval "in_ns $b ss -Hltn 'sport = :$IPERF' | grep . >/dev/null"
 done
 
 spawn_lab echoes.json stream --to "$VIP:${PORT[echo]}" --to "[$VIP6]:${PORT[echo]}" --count 120 \

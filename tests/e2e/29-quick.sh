@@ -11,7 +11,7 @@ for b in b1 b2; do
 	REDIS=$!
 done
 disown $REDIS
-wait_until 5 "redis answers" eval 'client redis-cli -h 10.4.2.2 ping | grep -q PONG'
+wait_until 5 "redis answers" eval 'client redis-cli -h 10.4.2.2 ping | grep PONG >/dev/null'
 mkdir -p "$DIR/run"
 run_lb4 "$LB4" --listen "$VIP:6379" --listen "[$VIP6]:6379" --backend 10.4.1.2:6379 --backend 10.4.2.2:6379 --check redis --socket "$DIR/lb4.sock"
 wait_until 5 "lb4 is ready" is_ready

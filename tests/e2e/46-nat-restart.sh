@@ -89,8 +89,8 @@ CONFIG=${CONFIG//forward: nat/forward: splice}
 CONFIG=${CONFIG//forward: $DSR/forward: splice}
 start_lb4
 check_equal "without interfaces, pins that are left" "$(ls "$PINS" | wc -l)" 0
-check_not "and nothing in drivers" eval 'ip -n "$(ns lb)" link | grep -q xdp'
-check_not "nor as filters" eval 'for i in $(interfaces); do in_ns lb tc filter show dev "$i" ingress; done | grep -q lb4_tc'
+check_not "and nothing in drivers" eval 'ip -n "$(ns lb)" link | grep xdp >/dev/null'
+check_not "nor as filters" eval 'for i in $(interfaces); do in_ns lb tc filter show dev "$i" ingress; done | grep lb4_tc >/dev/null'
 lab short --to "$VIP:${PORT[id]}" --rate 300 --duration 500ms >"$DIR/short.json" || fail "$(cat "$DIR/short.json")"
 wait_until 3 "these are logged" has_ended '.service == "id" and .path != "nat"' 150
 ok "connections are accepted by workers then"

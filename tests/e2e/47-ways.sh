@@ -85,7 +85,7 @@ check "by the gateway's address" way_is far '.mac == "'"$(in_ns r1 cat /sys/clas
 check "a backend aside is told" has_told "echo: backend b3 gets new connections by splicing: its answers would not pass the fast path, which is not attached to to-b3"
 check_matches "lbctl fastpath says so" "$(lbctl fastpath)" 'echo/b3: its answers would not pass'
 managed() {
-	in_ns lb ip -d neighbour show 10.4.2.2 dev to-b2 | grep -q managed
+	in_ns lb ip -d neighbour show 10.4.2.2 dev to-b2 | grep managed >/dev/null
 }
 check "the kernel keeps a neighbour resolved" managed
 

@@ -19,7 +19,7 @@ of() {
 }
 
 has_program() {
-	ip -n "$(ns lb)" link show "$1" | grep -q 'xdp'
+	ip -n "$(ns lb)" link show "$1" | grep xdp >/dev/null
 }
 
 lab_up 4
