@@ -72,6 +72,22 @@ int pins_open(const char *path, struct pins *ret)
 	return 0;
 }
 
+bool pins_exist(const char *path)
+{
+	DIR *directory = opendir(path);
+	const struct dirent *entry = NULL;
+
+	if (!directory)
+		return false;
+	if (check_file_system(dirfd(directory)) == 0) {
+		do {
+			entry = readdir(directory);
+		} while (entry && entry->d_name[0] == '.');
+	}
+	closedir(directory);
+	return entry;
+}
+
 void pins_close(struct pins *p)
 {
 	free(p->path);

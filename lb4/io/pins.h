@@ -23,6 +23,9 @@ struct pins {
  */
 int pins_open(const char *path, struct pins *ret);
 
+/* Whether something is pinned there, by whomever. */
+bool pins_exist(const char *path);
+
 /* What is pinned stays. */
 void pins_close(struct pins *p);
 

@@ -143,11 +143,8 @@ static uint64_t owner_of(const char *config_path)
 	return hash;
 }
 
-static void open_pins(struct forwarding *f, const char *path)
+static void tell_pins(const char *path, int r)
 {
-	int r = pins_open(path, &f->pins);
-
-	f->pinned = r == 0;
 	if (r < 0)
 		log_warning("pins in %s cannot be had: %s; flows end with lb4", path,
 			    r == -ENOTSUP ? "it is in no BPF file system"
@@ -177,14 +174,16 @@ static int load(struct forwarding *f, struct daemon *d, const struct config *con
 	const struct fastpath_sizes sizes = sizes_of(config);
 	struct lb4_control *control;
 	bool adopted;
-	int r = raw_open(&f->raw);
+	int pins, r = raw_open(&f->raw);
 
 	if (r < 0)
 		return r;
-	open_pins(f, config->pins);
+	pins = pins_open(config->pins, &f->pins);
+	f->pinned = pins == 0;
 	r = fastpath_open(&sizes, f->pinned ? &f->pins : NULL, &f->fastpath, &adopted);
 	if (r < 0)
 		return r;
+	tell_pins(config->pins, pins);
 	f->maps = fastpath_maps(f->fastpath);
 	f->placement = placement_new(f->maps, adopted);
 	f->ways = ways_new(&f->rules);
@@ -276,9 +275,22 @@ static void open_watch(struct forwarding *f)
 			    (unsigned long long)(LOOK_INTERVAL / NSEC_PER_SEC));
 }
 
+/* Programs of an earlier start are taken over or detached by whoever may load some. */
+static void tell_unavailable(const struct config *config, int error, bool left)
+{
+	if (left)
+		log_error("the fast path cannot be had: %s; everything is spliced, but for what "
+			  "the programs of an earlier start still forward, which are pinned in %s",
+			  forwarding_why(error), config->pins);
+	else
+		log_error("the fast path cannot be had: %s; everything is spliced",
+			  forwarding_why(error));
+}
+
 void forwarding_start(struct daemon *d, const struct config *config)
 {
 	struct forwarding *f;
+	bool left;
 
 	if (config->n_interfaces == 0) {
 		forget(config, d->config_path);
@@ -297,11 +309,11 @@ void forwarding_start(struct daemon *d, const struct config *config)
 		.rules = {is_attached, tell_way, d},
 	};
 	d->forwarding = f;
+	left = pins_exist(config->pins);
 	f->error = load(f, d, config);
 	if (f->error < 0) {
-		log_error("the fast path cannot be had: %s; everything is spliced",
-			  forwarding_why(f->error));
 		unload(f);
+		tell_unavailable(config, f->error, left);
 		return;
 	}
 	reserve_ports(config);

@@ -90,6 +90,15 @@ redirected() {
 	in_ns lb ethtool -S "$1" | awk '/rx_queue_[0-9]+_xdp_redirect:/ { n += $2 } END { print n + 0 }'
 }
 
+# at_tc: how the fast path is attached there by this kernel; nothing where it cannot be.
+at_tc() {
+	if grep ' tcx_prog_attach$' /proc/kallsyms >/dev/null; then
+		echo tcx
+	elif modprobe -q -a sch_ingress cls_bpf; then
+		echo clsact
+	fi
+}
+
 # lab_up N: client, lb and b1 … bN.
 lab_up() {
 	local i
