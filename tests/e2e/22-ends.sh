@@ -53,7 +53,7 @@ talks "an old connection is ended though it moves" --within 8s "$VIP:1003" send=
 check_within 2 "logged as lifetime" has_ended '.end == "lifetime" and .duration_ms >= 1450 and .duration_ms <= '"$(soon_after 2000)"
 
 if path_has user_timeout; then
-	spawn_lab dead.txt talk --within 15s "$VIP:1004" send=hi name recv=hi quiet=500ms send=lost end &
+	spawn_lab dead.txt talk --within "$(patient 15)s" "$VIP:1004" send=hi name recv=hi quiet=$(patient 500)ms send=lost end &
 	TALK=$!
 	wait_until 3 "the talk has begun" grep -q 'recv ok' "$DIR/dead.txt"
 	blackhole b1

@@ -25,7 +25,7 @@ active() {
 }
 only "b1 b2"
 
-spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --count 40 --duration 5s &
+spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --count 40 --duration "$(patient 5)s" &
 STREAM=$!
 wait_until 3 "streams run on both" eval '(($(active echo b1) > 5 && $(active echo b2) > 5))'
 had=$(active echo b1)
@@ -65,7 +65,7 @@ finished "$STAY" || fail "$(cat "$DIR/echo.txt")"
 check_within 2 "--timeout takes the place of the service's" has_ended '.service == "echo" and .end == "drain-timeout"'
 lbctl undrain echo "$MET" >/dev/null
 
-spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --count 20 --duration 2s &
+spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --count 20 --duration "$(patient 2)s" &
 STREAM=$!
 wait_until 3 "streams run on both" eval '(($(active echo b1) > 2 && $(active echo b2) > 2))'
 lbctl disable echo b2 >/dev/null

@@ -60,7 +60,7 @@ wait_all_up
 check_equal "the fast path is" "$(fast .state)" on
 check_equal "attached" "$(fast '[.interfaces[] | select(.hook) | .name] | join(" ")')" "to-b1 to-b2 to-b3 to-client to-router"
 hook=$HOOK
-[[ $HOOK != auto ]] || hook=tcx
+[[ $HOOK != auto ]] || hook=$(at_tc)
 check_equal "all of them at" "$(fast '[.interfaces[].hook | values] | unique | join(" ")')" "$hook"
 check_matches "lbctl says why" "$(lbctl fastpath)" "to-b1: $hook \(driver veth: "
 check_matches "lbctl names an interface that there is not" "$(lbctl status)" 'nowhere: there is no such interface'

@@ -75,7 +75,7 @@ done
 ok "iperf3, both ways"
 
 # Connections stay where they are, whatever becomes of the table.
-spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --to "$VIP2:${PORT[echo]}" --to "[$VIP6]:${PORT[echo]}" --count 90 --duration 9s --interval 20ms &
+spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --to "$VIP2:${PORT[echo]}" --to "[$VIP6]:${PORT[echo]}" --count 90 --duration "$(patient 9)s" --interval 20ms &
 STREAM=$!
 sleep_until_streams() {
 	(($(lbctl --json services | jq '[.services[] | select(.name | startswith("echo")) | .accepted] | add') >= 90 + 24))
@@ -108,7 +108,7 @@ lbctl reload >/dev/null
 check_equal "with the fast path off" "$(lbctl fastpath off >/dev/null; fast .state)" off
 lab short --to "$VIP:${PORT[id]}" --rate 300 --duration 500ms >"$DIR/short.json" || fail "$(cat "$DIR/short.json")"
 wait_until 3 "new connections were spliced" eval '(($(workers_saw id) == 150))'
-spawn_lab spliced.json stream --to "$VIP:${PORT[echo]}" --count 20 --duration 4s --interval 20ms &
+spawn_lab spliced.json stream --to "$VIP:${PORT[echo]}" --count 20 --duration "$(patient 4)s" --interval 20ms &
 SPLICED=$!
 spliced_run() {
 	(($(lbctl --json connections echo 2>/dev/null | jq '[.connections[] | select(.service == "echo")] | length') >= 20))

@@ -77,10 +77,10 @@ look_again() {
 	read -rt "$seconds" -u "$NEVER" || true
 }
 
-# holds_within SECONDS COMMAND…: until the command succeeds. It is processes mostly, which others want the machine for
-# too: who has waited for long looks less often.
+# holds_within SECONDS COMMAND…: until the command succeeds; LB4_PATIENCE times as long on a machine that is slow. It is
+# processes mostly, which others want the machine for too: who has waited for long looks less often.
 holds_within() {
-	local deadline=$((${EPOCHREALTIME/./} + $1 * 1000000)) pause=20
+	local deadline=$((${EPOCHREALTIME/./} + $1 * ${LB4_PATIENCE:-1} * 1000000)) pause=20
 	shift
 	until "$@"; do
 		((${EPOCHREALTIME/./} < deadline)) || return 1
@@ -94,6 +94,11 @@ wait_until() {
 	local seconds=$1 what=$2
 	shift 2
 	holds_within "$seconds" "$@" || fail "$what: not within $seconds s ($*)"
+}
+
+# patient NUMBER: how long something has to last, for what is looked at meanwhile: as much longer as looks may be.
+patient() {
+	echo $(($1 * ${LB4_PATIENCE:-1}))
 }
 
 # check_within SECONDS WHAT COMMAND…: a claim with a deadline; prints how long it took.
