@@ -126,8 +126,8 @@ void placement_tell_counters(struct placement *p, nsec_t now)
 		counter_add(backend->bytes_out, sum.bytes_out - b->bytes_out);
 		counter_add(service->bytes_out, sum.bytes_out - b->bytes_out);
 		active = active_of(&sum) + b->ways_before;
-		/* While slots move there may be some who have not spoken yet. */
-		if (active == 0 && b->moving_before)
+		/* While slots move there may be some who have not spoken yet, if any have begun. */
+		if (active == 0 && b->moving_before && sum.flows)
 			active = 1;
 		add_level(&backend->active, b->active, active);
 		add_level(&service->active, b->active, active);

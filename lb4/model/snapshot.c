@@ -151,6 +151,11 @@ void service_sum(const struct service *s, struct service_counters *ret)
 	sum_counters(s->counters, sizeof(s->counters[0]), s->n_workers + 1, ret);
 }
 
+uint64_t service_forwarded(const struct service *s)
+{
+	return counter_read(s->counters[s->n_workers].accepted);
+}
+
 void backend_sum(const struct backend *b, struct backend_counters *ret)
 {
 	sum_counters(b->counters, sizeof(b->counters[0]), b->n_workers + 1, ret);

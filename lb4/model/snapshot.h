@@ -121,6 +121,9 @@ static inline uint32_t backend_in_use(const struct backend *b)
 
 /* The sums over all workers, and nat. `ret` need not be aligned to a line. */
 void service_sum(const struct service *s, struct service_counters *ret);
+
+/* Of the connections accepted, those that the fast path took. */
+uint64_t service_forwarded(const struct service *s);
 void backend_sum(const struct backend *b, struct backend_counters *ret);
 
 struct snapshot_service {

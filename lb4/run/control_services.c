@@ -218,6 +218,7 @@ static json_t *show_service(const struct daemon *d, const struct live_service *s
 	control_put(&o, "drift", control_number(live_service_count_drift(d, s)));
 	control_put(&o, "active", control_number(counter_read(sum.active)));
 	control_put(&o, "accepted", control_number(counter_read(sum.accepted)));
+	control_put(&o, "forwarded", control_number(service_forwarded(s->service)));
 	control_put(&o, "routed", control_number(counter_read(sum.routed)));
 	control_put(&o, "retries", control_number(counter_read(sum.retries)));
 	control_put(&o, "spilled", control_number(counter_read(sum.spilled)));

@@ -203,11 +203,12 @@ static void take_signals(struct daemon *d, int fd)
 /* The stop timeout is over: what is left is reset. */
 static void stop_now(struct daemon *d)
 {
-	uint32_t left = atomic_load_explicit(&d->limit.active, memory_order_relaxed);
+	char left[DAEMON_LEFT_TEXT_MAX];
+	uint64_t n = daemon_print_left(d, left);
 
 	events_record(&d->events, EVENT_STOP_TIMEOUT, NULL, NULL,
-		      EVENT_VALUES(EVENT_NUMBER("connections", left)),
-		      "stop timeout is over; connections left, now reset: %u", left);
+		      EVENT_VALUES(EVENT_NUMBER("connections", n)),
+		      "stop timeout is over; connections left, now reset: %s", left);
 	d->stop_deadline = NSEC_NEVER;
 	for (unsigned i = 0; i < d->n_workers; i++)
 		if (worker_end_all(d->workers[i], END_STOPPED) < 0)
@@ -238,7 +239,8 @@ static int poll_timeout(const struct daemon *d)
 /* While lb4 stops, flows that cannot go on without it may finish as connections may. */
 static bool awaits_flows(const struct daemon *d)
 {
-	return d->stop_deadline != NSEC_NEVER && forwarding_holds_flows(d);
+	return d->stop_deadline != NSEC_NEVER &&
+	       (forwarding_flows_left(d) > 0 || forwarding_has_uncounted(d));
 }
 
 static void loop(struct daemon *d, int signals)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What operators ask for. Every refusal is one sentence that says what to do. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -245,6 +246,9 @@ int daemon_set_admin(struct daemon *d, const char *service, const char *name,
 	tell_admin(d, s, b, state, state == ADMIN_DRAINING ? drain_timeout : 0);
 	daemon_watch_drain(d, b, state == ADMIN_DRAINING);
 	daemon_update_pool(d, s);
+	/* At once: by what becomes of slots now the answer tells whether somebody may be left. */
+	if (d->publish_wanted)
+		daemon_publish(d);
 	daemon_set_targets(d);
 	return 0;
 }
@@ -270,6 +274,16 @@ void daemon_stop(struct daemon *d, nsec_t timeout)
 }
 
 /* --- questions --- */
+
+uint64_t daemon_print_left(const struct daemon *d, char ret[DAEMON_LEFT_TEXT_MAX])
+{
+	uint64_t n = atomic_load_explicit(&d->limit.active, memory_order_relaxed) +
+		     forwarding_flows_left(d);
+
+	snprintf(ret, DAEMON_LEFT_TEXT_MAX, "%" PRIu64 "%s", n,
+		 forwarding_has_uncounted(d) ? ", and those of dsr, which are not counted" : "");
+	return n;
+}
 
 int daemon_connections(struct daemon *d, const char *service, size_t n_max,
 		       struct connection_info **ret, size_t *ret_n)

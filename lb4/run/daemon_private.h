@@ -45,6 +45,13 @@ int daemon_apply(struct daemon *d, struct config *config, struct plan **ret, cha
 
 int daemon_plan_staged(const struct daemon *d, const struct staged *staged, struct plan **ret);
 
+/* --- daemon_operate.c: what operators ask for --- */
+
+#define DAEMON_LEFT_TEXT_MAX 80
+
+/* How many connections would end with lb4, and in words whether there may be others. */
+uint64_t daemon_print_left(const struct daemon *d, char ret[DAEMON_LEFT_TEXT_MAX]);
+
 /* --- daemon_tell.c: what a reload has changed --- */
 
 /* Events for what the services now have that `old` had not, and the other way round. */

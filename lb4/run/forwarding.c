@@ -433,6 +433,8 @@ void forwarding_publish(struct daemon *d)
 	tell_lingering(f);
 	ways_end(f->ways);
 	free_placed(placed, n);
+	/* Whose slots have begun to move has connections from now on. */
+	placement_tell_counters(f->placement, clock_now());
 }
 
 void forwarding_refuse(struct daemon *d)
@@ -447,12 +449,19 @@ void forwarding_refuse(struct daemon *d)
 				clock_now()); /* flows that have just begun are waited for too */
 }
 
-bool forwarding_holds_flows(const struct daemon *d)
+static bool ends_with_lb4(const struct forwarding *f)
 {
-	const struct forwarding *f = d->forwarding;
+	return f && f->fastpath && !f->pinned;
+}
 
-	return f && f->fastpath && !f->pinned &&
-	       (placement_flows(f->placement) > 0 || placement_has_uncounted(f->placement));
+uint64_t forwarding_flows_left(const struct daemon *d)
+{
+	return ends_with_lb4(d->forwarding) ? placement_flows(d->forwarding->placement) : 0;
+}
+
+bool forwarding_has_uncounted(const struct daemon *d)
+{
+	return ends_with_lb4(d->forwarding) && placement_has_uncounted(d->forwarding->placement);
 }
 
 size_t forwarding_lingering(const struct daemon *d)

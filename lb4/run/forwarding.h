@@ -47,8 +47,11 @@ void forwarding_take_news(struct daemon *d);
 /* lb4 stops: no new flows any more. */
 void forwarding_refuse(struct daemon *d);
 
-/* Whether there are flows that would end with lb4. */
-bool forwarding_holds_flows(const struct daemon *d);
+/* How many flows would end with lb4. */
+uint64_t forwarding_flows_left(const struct daemon *d);
+
+/* Whether connections of dsr would, which nobody can count. */
+bool forwarding_has_uncounted(const struct daemon *d);
 
 /* Services that are not forwarded by dsr any more, whose connections go on. */
 size_t forwarding_lingering(const struct daemon *d);

@@ -52,8 +52,10 @@ static void print_status(const struct daemon *d, char *buffer, size_t size)
 	size_t n_services = 0, n_backends = 0, n_up = 0;
 
 	if (d->stopping) {
-		snprintf(buffer, size, "stopping; connections left: %u",
-			 atomic_load_explicit(&d->limit.active, memory_order_relaxed));
+		char left[DAEMON_LEFT_TEXT_MAX];
+
+		daemon_print_left(d, left);
+		snprintf(buffer, size, "stopping; connections left: %s", left);
 		return;
 	}
 	for (size_t i = 0; i < d->n_services; i++) {

@@ -189,6 +189,7 @@ static void count(struct live_service *web)
 		counter_add(s[i].ended[END_DONE], 7);
 		counter_add(s[i].ended[END_CLIENT_RESET], 1);
 	}
+	counter_add(s[N_WORKERS].accepted, 5); /* by the fast path */
 	counter_add(c[0].connect_failures, 1);
 }
 
@@ -218,8 +219,10 @@ void fake_daemon_init(struct fake_daemon *f)
 	web->pool.members[2].admin = ADMIN_DISABLED;
 	web->pool.members[2].eligible = false;
 	count(web);
+	web->settings.forward = FORWARD_NAT;
 	cache = new_service("cache", cache_listens, 1, HASH_SOURCE);
 	add(cache, "redis1", "10.0.0.9:6379", 1);
+	cache->settings.forward = FORWARD_SPLICE;
 	mark_failed(cache, "redis1", "expected PONG, got \xff", true);
 	d->services = calloc(2, sizeof(d->services[0]));
 	d->services[0] = web;

@@ -81,7 +81,8 @@ static void shows_services(void **state)
 	assert_int_equal(number(json_object_get(web, "backends"), "up"), 2);
 	assert_int_equal(number(json_object_get(web, "backends"), "eligible"), 1);
 	assert_string_equal(text(settings, "max_eject"), "50%");
-	assert_int_equal(number(web, "accepted"), 22);
+	assert_int_equal(number(web, "accepted"), 27);
+	assert_int_equal(number(web, "forwarded"), 5);
 	assert_int_equal(number(web, "active"), 4);
 	assert_int_equal(number(json_object_get(web, "ended"), "done"), 14);
 	assert_int_equal(number(json_object_get(web, "ended"), "client-reset"), 2);

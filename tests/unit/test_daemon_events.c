@@ -69,6 +69,7 @@ static void drains_are_told(void **state)
 	c = backend_of(&d, "a")->backend->counters;
 	counter_add(c[1].active, 1);
 	drain(&d, "a", ADMIN_DRAINING, 60 * NSEC_PER_SEC);
+	assert_false(d.publish_wanted); /* who asks for it is told by what has come of it */
 	assert_string_equal(news(&d, &after), "drain-begun a, slots-moved");
 	pass(&d, NSEC_PER_SEC);
 	assert_string_equal(news(&d, &after), "");

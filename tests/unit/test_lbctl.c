@@ -19,7 +19,7 @@
 /* clang-format off */
 static const char services_drawn[] =
 "SERVICE  LISTEN            BALANCE             UP  ACTIVE  ACCEPTED  RETRIES   IN  OUT  NOTES\n"
-"web      192.0.2.10:80 +1  maglev/connection  2/3       4        22        0  0 B  0 B\n"
+"web      192.0.2.10:80 +1  maglev/connection  2/3       4        27        0  0 B  0 B  22 spliced\n"
 "cache    :6379             maglev/source      0/1       0         0        0  0 B  0 B  brake\n";
 
 static const char backends_drawn[] =
@@ -101,7 +101,7 @@ static void shows_status(void **state)
 	assert_part(f->out, "stops        in 1m");
 	assert_part(f->out, "backends     2 of 4 up, 1 eligible\n");
 	assert_run(f, "services web", 0);
-	assert_part(f->out, "  nobody eligible, drift 1\n");
+	assert_part(f->out, "  nobody eligible, drift 1, 22 spliced\n");
 }
 
 static void shows_the_fast_path(void **state)

@@ -741,6 +741,10 @@ static void a_backend_of_dsr_leaves(void **state)
 	update(w);
 	placement_tell_counters(w->placement, 0);
 	backend_sum(w->backends[2], &b);
+	assert_int_equal(counter_read(b.active), 0); /* none has ever begun */
+	w->maps.backend_counters[place].flows = 1;
+	placement_tell_counters(w->placement, 0);
+	backend_sum(w->backends[2], &b);
 	assert_int_equal(counter_read(b.active), 1);
 	live_on(w, 8);
 	assert_non_null(placement_backend_at(w->placement, place));

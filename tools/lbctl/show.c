@@ -150,7 +150,9 @@ static void add_service(struct columns *c, const json_t *s)
 	uint64_t up = number_at(counts, "up"), total = number_at(counts, "total");
 	size_t n_routes = json_array_size(json_object_get(s, "tls_routes"));
 	bool brake = true_at(s, "brake"), nobody = number_at(counts, "eligible") == 0 && total > 0;
-	char routes[48] = "", drift[32] = "";
+	const char *forward = text_at(json_object_get(s, "settings"), "forward");
+	uint64_t n_spliced = number_at(s, "accepted") - number_at(s, "forwarded");
+	char routes[48] = "", drift[32] = "", spliced[48] = "";
 	const struct {
 		bool holds;
 		const char *text;
@@ -161,6 +163,7 @@ static void add_service(struct columns *c, const json_t *s)
 		{true_at(s, "rebuilt"), "rebuilt"},
 		{n_routes > 0, routes},
 		{number_at(s, "drift") > 0, drift},
+		{n_spliced > 0 && strcmp(forward, "splice") != 0, spliced},
 	};
 	char text[128] = "";
 	size_t n = 0;
@@ -180,6 +183,7 @@ static void add_service(struct columns *c, const json_t *s)
 		snprintf(routes, sizeof(routes), "%zu route%s", n_routes, n_routes > 1 ? "s" : "");
 	if (number_at(s, "drift"))
 		snprintf(drift, sizeof(drift), "drift %" PRIu64, number_at(s, "drift"));
+	snprintf(spliced, sizeof(spliced), "%" PRIu64 " spliced", n_spliced);
 	for (size_t i = 0; i < N(notes); i++)
 		if (notes[i].holds)
 			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s", n ? ", " : "",
