@@ -19,7 +19,7 @@ backend_start b1 b2 b3 b4 b5 b6
 describe() {
 	config
 	service iperf "$VIP" $IPERF "b1 b2 b3 b4 b5*$1 b6 $2" "hash: source"
-	service echo "$VIP [$VIP6]" echo "b1 b2 b3 b4 b5*$1 b6 $2" "check: {tcp: true, interval: 500ms}" "$3"
+	service_each echo "$VIP [$VIP6]" echo "b1 b2 b3 b4 b5*$1 b6 $2" "check: {tcp: true, interval: 500ms}" "$3"
 	service id "$VIP" id "b1 b2 b3 b4 b5*$1 b6" "check: {tcp: true, interval: 500ms}"
 }
 

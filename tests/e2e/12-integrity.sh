@@ -12,7 +12,7 @@ COUNT=${LB4_TRANSFERS:-$(by_scale 400 2000 4000)}
 lab_up 3
 backend_start b1 b2 b3
 config
-service hammer "$VIP [$VIP6]" hammer "b1 b2 b3@6"
+service_each hammer "$VIP [$VIP6]" hammer "b1 b2 b3@6"
 start_lb4
 
 lab hammer --to "$VIP:${PORT[hammer]}" --to "[$VIP6]:${PORT[hammer]}" --count "$COUNT" \
@@ -25,20 +25,35 @@ for b in b1 b2 b3; do
 done
 
 # The log against the ends' own count.
-check_within 5 "every transfer has its line in the log" has_ended true "$COUNT"
-check_equal "lines in the log" "$(ended true)" "$COUNT"
-check_equal "ended by FIN from both" "$(ended '.end == "done"')" "$(json "$DIR/hammer.json" .done)"
-check_equal "ended by the client's reset" "$(ended '.end == "client-reset"')" "$(json "$DIR/hammer.json" .client_reset)"
-check_equal "ended by the server's reset" "$(ended '.end == "server-reset"')" "$(json "$DIR/hammer.json" .server_reset)"
-for way in bytes_in:bytes_up bytes_out:bytes_down; do
-	check_equal "${way%:*} of those that ended by FIN" \
-		"$(jq -s "[.[] | select(.end == \"done\") | .${way%:*}] | add" "$DIR/connections.log")" \
-		"$(json "$DIR/hammer.json" ".${way#*:}")"
-done
+if path_has log; then
+	check_within 8 "every transfer has its line in the log" has_ended true "$COUNT"
+	check_equal "lines in the log" "$(ended true)" "$COUNT"
+	check_equal "ended by FIN from both" "$(ended '.end == "done"')" "$(json "$DIR/hammer.json" .done)"
+	check_equal "ended by the client's reset" "$(ended '.end == "client-reset"')" "$(json "$DIR/hammer.json" .client_reset)"
+	check_equal "ended by the server's reset" "$(ended '.end == "server-reset"')" "$(json "$DIR/hammer.json" .server_reset)"
+	for way in bytes_in:bytes_up bytes_out:bytes_down; do
+		check_equal "${way%:*} of those that ended by FIN" \
+			"$(jq -s "[.[] | select(.end == \"done\") | .${way%:*}] | add" "$DIR/connections.log")" \
+			"$(json "$DIR/hammer.json" ".${way#*:}")"
+	done
+fi
+
+# sum FIELD, over all services
+sum() {
+	lbctl --json services | jq "[.services[].$1] | add"
+}
+took_all() {
+	(($(sum forwarded) == COUNT))
+}
+if [[ $FORWARD != splice ]]; then
+	check_within 3 "the fast path took every transfer" took_all
+	check_equal "lines of workers in the log" "$(ended '.path != "nat"')" 0
+	pass
+fi
 
 # The mover under test did it.
-spliced=$(lbctl --json services | jq '[.services[].bytes_spliced] | add')
-changes=$(lbctl --json services | jq '[.services[].relay_changes] | add')
+spliced=$(sum bytes_spliced)
+changes=$(sum relay_changes)
 say "$((spliced / 1000000)) MB were spliced, connections changed $changes times between copying and splicing"
 case $RELAY in
 copy) check_equal "bytes spliced" "$spliced" 0 ;;

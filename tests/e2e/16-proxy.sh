@@ -5,6 +5,8 @@
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
+path_idle "PROXY headers are made and read by the splicer"
+
 COUNT=$(by_scale 20 60 300)
 
 lab_up 4

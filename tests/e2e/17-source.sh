@@ -5,6 +5,8 @@
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
+path_idle "source addresses are those of sockets"
+
 lab_up 2
 for b in b1 b2; do
 	cat >"$DIR/nginx-$b.conf" <<-E2

@@ -6,6 +6,8 @@
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
+path_idle "ClientHellos are read by the splicer"
+
 COUNT=$(by_scale 20 60 300)
 TLS=8443
 NAMED=8444 # nginx wants a PROXY header there

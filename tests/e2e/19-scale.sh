@@ -6,7 +6,6 @@
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
-path_needs descriptors
 LIMIT=20000
 GIVEN_UP='.end == "resources" or .end == "internal"'
 COUNT=$(by_scale 9000 18000 18000)
@@ -18,13 +17,16 @@ needed=$((COUNT * 60 / 1024 + 500))
 ((needed < $(awk '/^MemAvailable:/ { print int($2 / 1024) }' /proc/meminfo))) ||
 	skip "needs $needed MB of memory"
 
-lab_up 3
-backend_start b1 b2 b3
-config "workers: 2"
-service echo "$VIP" echo "b1 b2 b3" \
-	"check: {send: hello, expect: b, interval: 500ms}" "on_down: reset" # which an ill one fails
-start_lb4 prlimit --nofile=$LIMIT:$LIMIT
-wait_all_up
+# scale_up: the lab, and lb4 with that few descriptors.
+scale_up() {
+	lab_up 3
+	backend_start b1 b2 b3
+	config "workers: 2"
+	service echo "$VIP" echo "b1 b2 b3" \
+		"check: {send: hello, expect: b, interval: 500ms}" "on_down: reset" # which an ill one fails
+	start_lb4 prlimit --nofile=$LIMIT:$LIMIT
+	wait_all_up
+}
 
 status() {
 	lbctl --json status | jq "$1"
@@ -67,6 +69,64 @@ crowd_leaves() {
 	finished "$CROWD" || fail "the crowd: $(cat "$ANSWERS.err")"
 }
 
+# Where connections need none, hardly any descriptors do: nothing of lb4 grows with connections.
+without_descriptors() {
+	local before lost left
+	LIMIT=256
+	scale_up
+	echo "  $COUNT connections, limit of descriptors $LIMIT"
+	memory_before=$(memory_kb) before=$(status .descriptors.used)
+	crowd_come
+	check_within 5 "all of them are forwarded" eval '(($(lbctl --json services | jq ".services[0].forwarded") == COUNT))'
+	check_equal "of them lost" "$(jq -c '[.reset, .closed, .wrong]' "$ANSWERS")" "[0,0,0]"
+	check_number "descriptors used more" $(($(status .descriptors.used) - before)) '<' 20
+	is_sanitized ||
+		check_number "bytes of lb4 a connection" $((($(memory_kb) - memory_before) * 1024 / COUNT)) '<' 256
+	check "new ones are served" \
+		eval 'lab talk --within 2s "$VIP:${PORT[echo]}" send=hi name recv=hi fin eof >"$DIR/talk.txt"'
+	for i in 1 2; do
+		crowd_does echo
+		check_equal "all speak at once: open, lost" "$(answer '[.open, .reset + .closed + .wrong]')" "[$COUNT,0]"
+	done
+
+	# The talk may have met b3 as well.
+	lost=$(begun echo b3)
+	! grep -q '^name b3' "$DIR/talk.txt" || path_has active || lost=$((lost - 1))
+	check_number "connections of b3" "$lost" '>' $((COUNT / 4))
+	backend_ill b3
+	check_within 10 "b3 is down" backend_is echo b3 '.eligible == false'
+	check_log 10 "its connections are logged as backend-down" '.end == "backend-down"' "$lost"
+	crowd_does echo # whoever is told nothing hears it now
+	check_equal "the crowd has seen as many resets" "$(answer '[.reset, .closed + .wrong]')" "[$lost,0]"
+	left=$((COUNT - lost))
+	backend_well b3
+	wait_all_up
+	crowd_does fin 1000
+	check_equal "FIN passes both ways" "$(answer .finished)" 1000
+	check_log 8 "as is logged" '.end == "done"' 1000
+	crowd_does reset 1000
+	check_log 8 "resets pass" '.end == "client-reset"' 1000
+	left=$((left - 2000))
+	crowd_does echo
+	check_equal "left, and open" "$(answer '[.open, .wrong]')" "[$left,0]"
+	if path_has active; then
+		check_within 8 "as lb4 counts" is_status ".active == $left"
+		check_equal "listed" "$(lbctl --json connections --limit 10000 | jq '.connections | length')" \
+			$((left < 10000 ? left : 10000))
+	fi
+
+	# SIGTERM: all of them have a second, then they are reset.
+	stop_lb4
+	check_log 1 "stopped with them" '.end == "stopped"' "$left"
+	path_has log || crowd_does echo
+	crowd_does state
+	check_equal "open" "$(answer .open)" 0
+	crowd_leaves
+	pass
+}
+
+path_has descriptors || without_descriptors
+scale_up
 echo "  $COUNT connections, limit of descriptors $LIMIT"
 memory_before=$(memory_kb)
 crowd_come

@@ -29,11 +29,17 @@ done
 check_not "[::] takes IPv6 alone" lab talk --within 1s "$VIP:1009" send=hello name
 check_not "0.0.0.0 takes IPv4 alone" lab talk --within 1s "[$VIP6]:1008" send=hello name
 
-check_within 5 "every connection is in the log" has_ended '.end == "done"' 12
 # logged SERVICE FIELD [true]: of the connection over IPv4, or over IPv6.
 logged() {
 	jq -r "select(.service == \"$1\" and (.local | startswith(\"[\")) == ${3:-false}) | .$2" "$DIR/connections.log"
 }
+all_accepted() {
+	(($(lbctl --json services | jq '[.services[].accepted] | add') == 12))
+}
+check_within 3 "every connection is counted" all_accepted
+check_log 5 "and in the log" '.end == "done"' 12
+# The wildcard is spliced on any path.
+check_within 5 "those of the wildcard are logged" has_ended '.service == "both" and .end == "done"' 2
 check_equal "the IPv4 client of the wildcard, as logged" "$(logged both 'client | sub(":[0-9]+$"; "")')" 10.4.0.2
 check_equal "its local address" "$(logged both local)" "$VIP:1005"
 check_equal "the IPv6 client of the wildcard" "$(logged both 'client | sub(":[0-9]+$"; "")' true)" "[fd04::2]"

@@ -7,7 +7,59 @@
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
-path_needs retries
+# once_each: where a SYN goes to one backend: its client hears what that says, or sends another one.
+once_each() {
+	lab_up 3
+	backend_start b2 b3
+	config
+	service refused "$VIP" id "b1 b2 b3" "passive: off"
+	service nobody "$VIP:1001" 9 "b1 b2 b3" "passive: off"
+	service silent "$VIP:1003" id "b1 b2" "check: {tcp: true, interval: 300ms, fast_interval: 100ms, timeout: 300ms, fall: 3}" "max_eject: 100%"
+	service empty "$VIP:1005" id "b2 b3"
+	path_idle_service empty "every backend is disabled"
+	start_lb4
+
+	# shellcheck disable=SC2046 # words are meant
+	lab short --to "$VIP:${PORT[id]}" $(from_all) --rate 500 --duration 1s >"$DIR/refused.json" || true
+	check_number "clients that one of three backends refused" "$(json "$DIR/refused.json" .refused)" '>' 100
+	check_equal "clients served or refused" "$(json "$DIR/refused.json" '.ok + .refused')" 500
+	check_equal "those served by the others" "$(json "$DIR/refused.json" '.by_backend | keys | join(" ")')" "b2 b3"
+	# Refusals beyond so many a second are counted in one line.
+	if path_has log; then
+		refusals() {
+			(($(jq -s '[.[] | select(.end == "connect-failed") | .more // 1] | add' "$DIR/connections.log") == $(json "$DIR/refused.json" .refused)))
+		}
+		check_within 5 "each refusal is logged" refusals
+		check "as a refusal of b1" has_ended '.service == "refused" and .end == "connect-failed" and .tries == 1 and (.error | test("b1: .*refused"))'
+	fi
+	lab talk "$VIP:1001" end >"$DIR/nobody.txt" 2>&1 || true
+	check "nobody left: refused at once" grep -qi refused "$DIR/nobody.txt"
+
+	backend_start b1
+	wait_until 5 "b1 is up" backend_is silent b1 '.state == "up"'
+	blackhole b1
+	for ((i = 0; i < 8; i++)); do
+		lab talk --within 9s "$VIP:1003" fill=64 name fin eof >>"$DIR/silent.txt" 2>&1 &
+		TALKS[i]=$!
+	done
+	for pid in "${TALKS[@]}"; do
+		finished "$pid" || fail "silent: $(cat "$DIR/silent.txt")"
+	done
+	ok "clients of a backend that is silent come to the other with a later SYN"
+	check_equal "all of them" "$(grep -c '^name b2' "$DIR/silent.txt")" 8
+	check "once its checks have found it" backend_is silent b1 '.eligible == false'
+	unblackhole b1
+
+	for b in b2 b3; do
+		lbctl disable empty $b >/dev/null
+	done
+	lab talk --within 2s "$VIP:1005" end >"$DIR/empty.txt" 2>&1 || fail "$(cat "$DIR/empty.txt")"
+	check "with every backend disabled the client is reset" grep -q 'ended with a reset' "$DIR/empty.txt"
+	check_within 2 "logged as no-backend" has_ended '.service == "empty" and .end == "no-backend"'
+	pass
+}
+
+path_has retries || once_each
 lab_up 3
 backend_start b2 b3
 # Nobody is taken out here: every connection has to find its way by itself.

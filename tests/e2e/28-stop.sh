@@ -34,6 +34,7 @@ start_lb4
 spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --count 20 --duration 2s &
 STREAM=$!
 wait_until 3 "streams run" running 20 echo
+note_path
 kill -TERM "$LB4_PID"
 check_within 1 "new connections are refused" refuses
 check "lbctl tells that it stops" eval 'lbctl --json status | jq -e .stopping >/dev/null'
@@ -63,6 +64,7 @@ if path_has log; then
 	check_equal "logged as stopped" "$(ended '.end == "stopped" and .party == "lb4"')" 1
 else
 	check_matches "its client is reset when it speaks" "$(cat "$DIR/talk.txt")" 'failed|ended with a reset'
+	check "that some are not counted is told" grep -q 'stop timeout is over; .*and those of dsr, which are not counted' "$DIR/lb4.err"
 fi
 
 describe 60s
@@ -82,6 +84,7 @@ start_lb4
 spawn_lab short.json short --to "$VIP:${PORT[id]}" --rate 2000 --duration 2s --failures "$DIR/failures.json" &
 SHORT=$!
 wait_until 3 "connections flow" eval '(($(lbctl --json services | jq ".services[1].accepted") > 500))'
+note_path
 kill -TERM "$LB4_PID"
 ends_well $((AFTER + 1))
 finished "$SHORT" && fail "the load was over before the stop"

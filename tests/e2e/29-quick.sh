@@ -4,6 +4,8 @@
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
+path_idle "the command line names no interfaces"
+
 lab_up 2
 for b in b1 b2; do
 	spawn_in $b redis-server --port 6379 --bind 0.0.0.0 --protected-mode no --save '' --dir "$DIR" >"$DIR/$b-redis.out" 2>&1 &

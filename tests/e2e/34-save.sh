@@ -8,12 +8,16 @@
 lab_up 4
 backend_start b1 b2 b3 b4
 E=${PORT[echo]} I=${PORT[id]}
+FORWARDED= INTERFACES=
+if [[ $FORWARD != splice ]]; then
+	FORWARDED=$'\n'"    forward: $FORWARD" INTERFACES="interfaces: $(at_hook $(interfaces))"$'\n'
+fi
 CONFIG="# The load balancer of the lab — übersichtlich
 admin: {socket: $DIR/lb4.sock}
 stop_timeout: 1s
-services:
+${INTERFACES}services:
   web:   # the first
-    listen: \"$VIP:$E\"
+    listen: \"$VIP:$E\"$FORWARDED
     backends:
       b1: \"10.4.1.2:$E\"   # rack 1
       # rack 2 is slow
@@ -34,7 +38,7 @@ run_lb4 "$LB4" --config "$DIR/lb4.yaml"
 wait_until 10 "lb4 is ready" is_ready
 spawn_lab stream.json stream --to "$VIP:$E" --count 20 --duration 100s &
 STREAM=$!
-wait_until 5 "streams run" eval '(($(lbctl --json status | jq .active) == 20))'
+wait_until 5 "streams run" running 20
 
 check "no drift" grep -q 'no drift' <(lbctl drift)
 lbctl save >"$DIR/out.txt"

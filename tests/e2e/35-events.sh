@@ -9,8 +9,13 @@ lab_up 3
 backend_start b1 b2 b3
 describe() {
 	config
-	service web "$VIP" echo "$1" "check: {tcp: true, interval: 300ms, fast_interval: 100ms, rise: 2}" "passive: off"
+	service web "$VIP" echo "$1" "check: {tcp: true, interval: 300ms, fast_interval: 100ms, rise: 2}" "passive: off" "$IDLE"
 }
+# Where connections are not counted, one that has spoken since the drain began is known, and is forgotten with time.
+AGAIN=() KNOWN="== 1" FORGOTTEN=3 IDLE=
+if ! path_has active; then
+	AGAIN=(quiet=1500ms send=ho recv=ho) KNOWN="<= 1" FORGOTTEN=12 IDLE="idle_timeout: 3s"
+fi
 describe "b1 b2 b3"
 start_lb4
 wait_all_up
@@ -38,15 +43,18 @@ check "the log has the same sentence" logged '.kind == "backend-ejected"'
 backend_start b1
 check_within 5 "its return is told" saw '.kind == "backend-back" and .backend == "b1" and .data.out_ms > 0'
 
-spawn_lab talk.txt talk --within 20s "$VIP:${PORT[echo]}" send=hi name recv=hi end &
+spawn_lab talk.txt talk --within 20s "$VIP:${PORT[echo]}" send=hi name recv=hi "${AGAIN[@]}" end &
 TALK=$!
 wait_until 5 "a talk has begun" grep -q 'recv ok' "$DIR/talk.txt"
-SERVER=$(lbctl --json connections | jq -r '.connections[0].backend')
+SERVER=$(awk '$1 == "name" && $2 != "ok" { print $2 }' "$DIR/talk.txt")
+LISTED=$SERVER
+path_has log || LISTED=null
+check_equal "its backend, as listed" "$(lbctl --json connections | jq -r '.connections[0].backend')" "$LISTED"
 lbctl drain web "$SERVER" >/dev/null
-check_within 2 "a drain's begin is told" saw ".kind == \"drain-begun\" and .backend == \"$SERVER\" and .data.connections == 1"
+check_within 2 "a drain's begin is told" saw ".kind == \"drain-begun\" and .backend == \"$SERVER\" and .data.connections $KNOWN"
 check_not "its end is not while a connection is left" saw '.kind == "drain-finished"'
 kill "$TALK"
-check_within 3 "its end is told when that has gone" saw ".kind == \"drain-finished\" and .backend == \"$SERVER\""
+check_within "$FORGOTTEN" "its end is told when that has gone" saw ".kind == \"drain-finished\" and .backend == \"$SERVER\""
 lbctl enable web "$SERVER" >/dev/null
 check_within 2 "and that it is enabled" saw ".kind == \"backend-enabled\""
 

@@ -6,6 +6,8 @@
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
+path_idle "limits of sources are kept by the splicer"
+
 RATE=50000
 SECONDS_LONG=$(by_scale 3 5 10)
 

@@ -56,6 +56,8 @@ check_within 3 "by another address both are down" eval 'is agent b1 down && is a
 backend_well b2
 check_within 8 "and up with it" eval 'is agent b1 up && is agent b2 up && is page b2 up'
 
+check "clients are served on a port that nobody checks" lab talk "$VIP:1004" send=hi name recv=hi fin eof >/dev/null
+
 check_within 3 "what may hang is up while it does not" is hang b1 up
 descriptors() {
 	find "/proc/$LB4_PID/fd" -maxdepth 1 | wc -l

@@ -5,6 +5,8 @@
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
+path_idle "only the splicer chooses without a hash"
+
 N=$(by_scale 300 600 3000)
 CHECK="check: {tcp: true, interval: 300ms, fast_interval: 100ms, timeout: 300ms}"
 WORKERS=2

@@ -6,6 +6,8 @@
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
+path_is splice
+
 RELAY='' # what is under test is set here
 
 relay_of() {

@@ -6,7 +6,8 @@
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
-FORWARD=nat
+path_is nat
+PATH_OWN=1
 COUNT=${LB4_TRANSFERS:-$(by_scale 300 1500 4000)}
 CHECK="check: {tcp: true, interval: 300ms, fast_interval: 100ms, timeout: 300ms}"
 

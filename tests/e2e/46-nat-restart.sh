@@ -6,6 +6,8 @@
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
 DSR=dsr-ipip # or dsr-l2, beside nat
+path_is nat dsr-ipip dsr-l2
+PATH_OWN=1
 [[ $FORWARD != dsr-* ]] || DSR=$FORWARD
 FORWARD=nat
 AWAY=${LB4_AWAY:-$(by_scale 1 1 60)} # seconds that lb4 is dead

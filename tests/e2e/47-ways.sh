@@ -5,7 +5,8 @@
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
-FORWARD=nat
+path_is nat
+PATH_OWN=1
 
 fast() {
 	lbctl --json fastpath | jq -r ".fastpath | $1"

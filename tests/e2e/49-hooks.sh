@@ -5,7 +5,8 @@
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
-FORWARD=nat
+path_is nat
+PATH_OWN=1
 HOOK=xdp # the links are made fit
 COUNT=${LB4_TRANSFERS:-$(by_scale 200 600 2000)}
 

@@ -7,6 +7,8 @@
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
+path_is splice
+
 ! is_sanitized || skip "figures of a sanitizer's build are of no use"
 python3 "$ROOT/tests/bench/bench" --smoke --build "$BUILD" --json "$DIR/results.json" \
 	>"$DIR/bench.txt" 2>&1 || fail "$(tail -n 20 "$DIR/bench.txt")"

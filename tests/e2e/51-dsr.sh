@@ -6,6 +6,8 @@
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
+path_is dsr-l2 dsr-ipip # both at once
+PATH_OWN=1
 FORWARD=splice # said by service below
 COUNT=${LB4_TRANSFERS:-$(by_scale 200 800 4000)}
 CHECK="check: {tcp: true, interval: 300ms, fast_interval: 100ms, timeout: 300ms}"

@@ -13,6 +13,7 @@ FORWARD=${FORWARD:-nat}
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 . "$E2E/lib/pins.sh"
+PATH_OWN=1
 
 [[ $FORWARD != splice ]] || skip "spliced connections end with lb4"
 LENGTH=${TORTURE:-$(by_scale 0 30 120)}

@@ -83,6 +83,7 @@ finish() {
 		lab_down
 		wait
 	} 2>/dev/null
+	[[ ! $PASSED ]] || judge_path || PASSED=
 	if [[ $PASSED ]]; then
 		rm -rf "$DIR"
 		[[ ${LB4_LOGS:-} ]] || rmdir "$LOGS"

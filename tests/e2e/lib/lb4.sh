@@ -43,12 +43,14 @@ at_hook() {
 	echo "[${list[*]}]"
 }
 
-# can_nat LISTEN BACKENDS LINE…: one family, no wildcard, and nothing that only the splicer can do.
+# can_nat LISTEN BACKENDS LINE…: one family, no wildcard, and nothing that only the splicer can do; else sets WHY.
 can_nat() {
 	local word only families=
 	for only in balance: proxy_ tls_routes: source_address: allow: deny: limits: queue: max_connections: splice:; do
+		WHY=${only%:}
 		[[ "${*:3}" != *"$only"* ]] || return 1
 	done
+	WHY="both families, or a wildcard"
 	for word in $1 $2; do
 		case $word in
 		:* | \** | 0.0.0.0* | \[::]* | "") return 1 ;;
@@ -59,20 +61,99 @@ can_nat() {
 	[[ $1 && $2 && ($families != *4* || $families != *6*) ]]
 }
 
-# can_forward LISTEN PORT BACKENDS LINE…: whether $FORWARD takes such a service.
+# can_forward LISTEN PORT BACKENDS LINE…: whether $FORWARD takes such a service; else WHY says why not, unless
+# that is what the scenario wants.
 can_forward() {
 	local word
+	WHY=
 	[[ $FORWARD != splice && "${*:4}" != *forward:* ]] || return 1
 	can_nat "$1" "${@:3}" || return 1
 	[[ $FORWARD == dsr-* ]] || return 0
-	# Ports are left as they are, and nobody knows how old a connection is.
+	# Nobody knows how old a connection is, and ports are left as they are.
+	WHY=lifetime
 	[[ "${*:4}" != *lifetime:* ]] || return 1
+	WHY="another port than its backends'"
 	for word in $1; do
 		[[ ($word != *.*:* && $word != *]:*) || $word == *":$2" ]] || return 1
 	done
 	for word in $3; do
 		[[ $word != *=* || ${word%%[*+]*} == *":$2" ]] || return 1
 	done
+}
+
+# Where ports are left as they are, a backend's server has that of the listen address as well: "NAME PORT" → its own.
+declare -A PORT_ALSO PORT_IS
+
+# the_port LISTEN PORT: sets FRONT, the one port of all these listen addresses.
+the_port() {
+	local word port
+	FRONT=
+	for word in $1; do
+		port=$2
+		[[ $word != *.*:* && $word != :* && $word != *]:* ]] || port=${word##*:}
+		[[ ! $FRONT || $FRONT == "$port" ]] || return 1
+		FRONT=$port
+	done
+	[[ $FRONT ]]
+}
+
+# with_port FRONT PORT BACKENDS: sets BACKENDS, the same ones with that port, which PORT_ALSO leads to theirs. Not
+# with backends that differ in their port alone, nor with such that are not of the lab.
+with_port() {
+	local word rest name host port list=() seen=" "
+	for word in $3; do
+		rest=
+		[[ $word != *+backup ]] || rest=+backup word=${word%+backup}
+		[[ $word != *\** ]] || rest=\*${word##*\*}$rest word=${word%%\**}
+		name=${word%%=*} port=$2
+		case $word in
+		*=*) host=${word#*=} port=${host##*:} host=${host%:*} ;;
+		*@6) name=${word%@6} host="[$(backend_ip6 "${word%@6}")]" ;;
+		*) host=$(backend_ip "$word") ;;
+		esac
+		[[ $seen != *" $host "* && $host =~ ^(10\.4\.|\[fd04:)([1-9][0-9]*)(\.|::)2\]?$ ]] || return 1
+		seen+="$host "
+		[[ $port == "$1" ]] || PORT_ALSO["b${BASH_REMATCH[2]} $1"]=$port
+		list+=("$name=$host:$1$rest")
+	done
+	BACKENDS=${list[*]}
+}
+
+# ports_also: makes PORT_ALSO hold.
+ports_also() {
+	local key name
+	for key in "${!PORT_ALSO[@]}"; do
+		[[ ! ${PORT_IS[$key]:-} ]] || continue
+		name=${key% *}
+		in_ns "$name" nft -f - <<-E
+			table inet ports {
+				chain in { type nat hook prerouting priority -100; }
+			}
+			add rule inet ports in tcp dport ${key#* } dnat to :${PORT_ALSO[$key]}
+		E
+		PORT_IS[$key]=${PORT_ALSO[$key]}
+	done
+}
+
+# service_each: the same as service, which must be one for each family where only the splicer takes both: then the
+# second is called NAME6.
+service_each() {
+	local name=$1 listen=$2 port=$3 backends=$4 word four=() six=() backends6=()
+	shift 4
+	if [[ $FORWARD == splice ]]; then
+		service "$name" "$listen" "$port" "$backends" "$@"
+		return
+	fi
+	for word in $listen; do
+		[[ $word == \[* ]] && six+=("$word") || four+=("$word")
+	done
+	for word in $backends; do
+		word=${word/@6/}
+		[[ ! $word =~ ^(b[0-9]+)(.*)$ ]] || word=${BASH_REMATCH[1]}@6${BASH_REMATCH[2]}
+		backends6+=("$word")
+	done
+	service "$name" "${four[*]}" "$port" "${backends//@6/}" "$@"
+	service "${name}6" "${six[*]}" "$port" "${backends6[*]}" "$@"
 }
 
 # service NAME LISTEN PORT BACKENDS [LINE…]: PORT is a number or a kind of the lab server; LISTEN
@@ -82,6 +163,10 @@ can_forward() {
 service() {
 	local name=$1 listen=$2 port=${PORT[$3]:-$3} backends=$4 word line comma=
 	shift 4
+	if [[ $FORWARD == dsr-* ]] && can_nat "$listen" "$backends" "$@" && the_port "$listen" "$port" &&
+		with_port "$FRONT" "$port" "$backends"; then
+		port=$FRONT backends=$BACKENDS
+	fi
 	CONFIG+="  $name:"$'\n'
 	[[ ! $listen ]] || CONFIG+="    listen: ["
 	for word in $listen; do
@@ -94,6 +179,7 @@ service() {
 		CONFIG+="    forward: $FORWARD"$'\n'
 	elif [[ $CONFIG == *interfaces:* && "$*" != *forward:* ]]; then
 		CONFIG+="    forward: splice"$'\n'
+		[[ ! $WHY ]] || SPLICED[$name]="$name ($WHY)"
 	fi
 	[[ ! ${RELAY_SERVICE[${RELAY:-none}]:-} || $* == *splice* ]] || CONFIG+="    ${RELAY_SERVICE[$RELAY]}"$'\n'
 	for line in "$@"; do
@@ -121,6 +207,7 @@ backend_line() {
 
 # write_config [FILE]: what config() and service() have gathered.
 write_config() {
+	ports_also
 	printf '%s' "$CONFIG" >"${1:-$DIR/lb4.yaml}"
 }
 
@@ -211,8 +298,9 @@ cpu_ticks() {
 stop_lb4() {
 	local status=0 pid=$LB4_PID
 	[[ $pid ]] || return 0
-	LB4_PID=
 	is_dead "$pid" && fail "lb4 was gone before it was stopped"
+	note_path
+	LB4_PID=
 	kill -TERM "$pid"
 	holds_within "${1:-10}" is_dead "$pid" || fail "lb4 did not stop within ${1:-10} s of SIGTERM"
 	wait "$pid" || status=$?

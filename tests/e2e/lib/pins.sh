@@ -21,6 +21,7 @@ pins_up() {
 }
 
 lb4_kill() {
+	note_path
 	disown "$LB4_PID" # no notice
 	kill -KILL "$LB4_PID"
 	wait_until 5 "lb4 is dead" is_dead "$LB4_PID"
