@@ -189,24 +189,26 @@ __attribute__((noinline)) __u32 moving_owner(const struct lb4_tuple *t, __u32 ch
 	return word.backend;
 }
 
+/* Whose a slot is; with LB4_RING_MOVES there is more to know. */
+lb4_inline __u32 slot_owner(__u32 chunk_index, __u32 slot)
+{
+	struct lb4_ring_chunk *chunk = bpf_map_lookup_elem(&ring, &chunk_index);
+
+	return chunk ? READ_ONCE(chunk->owner[slot % LB4_RING_CHUNK]) : LB4_RING_NONE;
+}
+
 /* Whose the flow with that tuple is; LB4_RING_NONE, DSR_FULL, DSR_TWIN. */
 lb4_inline __u32 dsr_owner(const struct dsr *d, const struct lb4_tuple *t, __u64 hash, __u32 flags)
 {
 	__u32 slot, owner, index;
-	struct lb4_ring_chunk *chunk;
 
 	if (d->service->hash_source)
 		slot = slot_of(t, d->vip->service);
 	else
 		slot = lb4_slot(hash, d->service->ring_size);
 	index = d->service->ring + slot / LB4_RING_CHUNK;
-	chunk = bpf_map_lookup_elem(&ring, &index);
-	if (!chunk)
-		return LB4_RING_NONE;
-	owner = READ_ONCE(chunk->owner[slot % LB4_RING_CHUNK]);
-	if (owner & LB4_RING_MOVES)
-		return moving_owner(t, index, slot, flags);
-	return owner;
+	owner = slot_owner(index, slot);
+	return owner & LB4_RING_MOVES ? moving_owner(t, index, slot, flags) : owner;
 }
 
 /* A SYN that goes up the stack leaves a mark, by which its connection is known there. */
@@ -229,9 +231,21 @@ lb4_inline enum lb4_verdict dsr_decide_odd(struct dsr *d, __u8 *mark)
 	return LB4_VERDICT_PASS_ODD;
 }
 
+/* Whether a SYN may go on to a backend. */
+lb4_inline enum lb4_verdict dsr_admit(const struct dsr *d)
+{
+	/* From a VIP itself, as in a LAND attack. */
+	if (vip_find(d->control, d->packet.tuple.source, 0) != LB4_VIP_NONE)
+		return LB4_VERDICT_DROP_SOURCE;
+	if (!d->service->accepts || !d->control->accepts || d->vip->closed)
+		return LB4_VERDICT_PASS_OFF;
+	return LB4_VERDICT_FORWARDED;
+}
+
 lb4_inline enum lb4_verdict dsr_decide(struct dsr *d, __u64 hash, __u8 *mark)
 {
 	const __u32 flags = d->packet.flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN);
+	enum lb4_verdict verdict = LB4_VERDICT_FORWARDED;
 	struct lb4_backend *b;
 	__u32 owner;
 
@@ -239,13 +253,12 @@ lb4_inline enum lb4_verdict dsr_decide(struct dsr *d, __u64 hash, __u8 *mark)
 		return LB4_VERDICT_DROP_SOURCE;
 	if (*mark && is_spliced(d->context, &d->packet.tuple))
 		return LB4_VERDICT_PASS_SPLICED;
-	if (flags == TCP_SYN) {
-		/* From a VIP itself, as in a LAND attack. */
-		if (vip_find(d->control, d->packet.tuple.source, 0) != LB4_VIP_NONE)
-			return LB4_VERDICT_DROP_SOURCE;
-		if (!d->service->accepts || !d->control->accepts || d->vip->closed)
-			return dsr_pass(d, mark, LB4_VERDICT_PASS_OFF);
-	}
+	if (flags == TCP_SYN)
+		verdict = dsr_admit(d);
+	if (verdict == LB4_VERDICT_PASS_OFF)
+		return dsr_pass(d, mark, verdict);
+	if (verdict != LB4_VERDICT_FORWARDED)
+		return verdict;
 	owner = dsr_owner(d, &d->packet.tuple, hash, flags);
 	if (owner == DSR_TWIN)
 		return LB4_VERDICT_DROP_TWIN;

@@ -80,31 +80,34 @@ lb4_inline int dsr_wrap(HOOK_CONTEXT *context, const struct lb4_backend *b, int 
 /*
  * Sends a packet, or a bundle of such that are `segment` bytes long, to a backend, as it is or in a
  * packet of ours: an action, or DSR_CANNOT or TOO_BIG with the MTU, and then the packet is as it was.
- * Global, so that the verifier looks at it by itself.
  */
-__attribute__((noinline)) int dsr_send(HOOK_CONTEXT *context, __u32 backend, __u32 segment)
+lb4_inline int dsr_send_to(HOOK_CONTEXT *context, const struct lb4_backend *b, int is_ipv4,
+			   __u32 segment)
 {
-	struct lb4_backend *b = bpf_map_lookup_elem(&backends, &backend);
-	int is_ipv4 = is_ipv4_packet(context), tos;
-	__u32 most, outer = 0;
+	const int is_wrapped = b->forward == LB4_FORWARD_DSR_IPIP;
+	const int leaves_as_ipv4 = is_wrapped ? lb4_is_ipv4(b->address) : is_ipv4;
+	const __u32 most = b->mss_max + sizeof(struct tcphdr) + ip_header_size(b->address);
+	const __u32 outer = is_wrapped ? ip_header_size(b->address) : 0;
+	int tos;
 
-	if (!b)
-		return HOOK_DROP;
-	most = b->mss_max + sizeof(struct tcphdr) + ip_header_size(b->address);
-	if (b->forward == LB4_FORWARD_DSR_IPIP)
-		outer = ip_header_size(b->address);
-	if (!hook_can_reach(context, b, outer ? lb4_is_ipv4(b->address) : is_ipv4))
+	if (!hook_can_reach(context, b, leaves_as_ipv4))
 		return DSR_CANNOT;
 	if (segment + (hook_bundle(context) ? 0 : outer) > most)
 		return (int)(TOO_BIG | ((most - outer) & TOO_BIG_MASK));
 	tos = dsr_pass_hop(context, is_ipv4);
 	if (tos < 0)
 		return HOOK_DROP;
-	if (!outer)
-		return hook_reach(context, b, is_ipv4);
-	if (dsr_wrap(context, b, is_ipv4, (__u8)tos, segment + outer <= most) < 0)
+	if (is_wrapped && dsr_wrap(context, b, is_ipv4, (__u8)tos, segment + outer <= most) < 0)
 		return HOOK_DROP;
-	return hook_reach(context, b, lb4_is_ipv4(b->address));
+	return hook_reach(context, b, leaves_as_ipv4);
+}
+
+/* Global, so that the verifier looks at it by itself. */
+__attribute__((noinline)) int dsr_send(HOOK_CONTEXT *context, __u32 backend, __u32 segment)
+{
+	struct lb4_backend *b = bpf_map_lookup_elem(&backends, &backend);
+
+	return b ? dsr_send_to(context, b, is_ipv4_packet(context), segment) : HOOK_DROP;
 }
 
 /* An action, or NOT_DSR. A function of its own, as tcp_forward(). */

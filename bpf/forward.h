@@ -27,6 +27,9 @@
 
 /* The whole frame's length, and that of segments if it is a bundle of them, or 0. */
 lb4_inline __u32 hook_length(HOOK_CONTEXT *context);
+
+/* The same, or less where the whole would have to be asked for. */
+lb4_inline __u32 hook_length_read(HOOK_CONTEXT *context);
 lb4_inline __u32 hook_bundle(HOOK_CONTEXT *context);
 
 /* The kernel's index of the interface that it came in by. */
@@ -114,7 +117,7 @@ lb4_inline int is_left(enum lb4_verdict verdict)
 	       verdict == LB4_VERDICT_DROP_TOO_BIG;
 }
 
-#include "dsr_forward.h"
+#include "dsr_short.h"
 
 lb4_inline enum lb4_verdict send_to_backend(HOOK_CONTEXT *context, struct nat *n, int *ret_action)
 {
@@ -285,36 +288,28 @@ lb4_inline int is_icmp(HOOK_CONTEXT *context)
 	return ethernet->h_proto == bpf_htons(ETH_P_IPV6) && ipv6->nexthdr == IPPROTO_ICMPV6;
 }
 
-lb4_inline int has_dsr(void)
-{
-	struct lb4_control *c;
-	__u32 zero = 0;
-
-	c = bpf_map_lookup_elem(&control, &zero);
-	return c && c->has_dsr;
-}
-
-/* While packets are captured, all of them go to the hook that does so. */
-lb4_inline int is_for_another(void)
-{
-	struct lb4_control *c;
-	__u32 zero = 0;
-
-	c = bpf_map_lookup_elem(&control, &zero);
-	return !HOOK_IS_LAST && c && c->captures;
-}
-
 /* What becomes of a packet: an action. */
 lb4_inline int forward(HOOK_CONTEXT *context)
 {
-	int action;
+	struct lb4_control *c;
+	__u32 zero = 0;
+	int action, has_dsr;
 
-	if (is_for_another())
+	c = bpf_map_lookup_elem(&control, &zero);
+	if (!c)
 		return HOOK_GO_ON;
-
+	/* While packets are captured, all of them go to the hook that does so. */
+	if (!HOOK_IS_LAST && c->captures)
+		return HOOK_GO_ON;
+	has_dsr = c->has_dsr;
+	if (has_dsr && !c->captures) {
+		action = dsr_short(context);
+		if (action != NOT_SHORT)
+			return action;
+	}
 	if (is_icmp(context)) {
 		hook_pull(context, HEADERS_MAX);
-		action = has_dsr() ? dsr_icmp(context) : NOT_DSR;
+		action = has_dsr ? dsr_icmp(context) : NOT_DSR;
 		if (action == NOT_DSR)
 			action = icmp_forward(context);
 		if (action != ICMP_NOT_OURS) {
@@ -322,7 +317,7 @@ lb4_inline int forward(HOOK_CONTEXT *context)
 			return action;
 		}
 	}
-	action = has_dsr() ? dsr_forward(context) : NOT_DSR;
+	action = has_dsr ? dsr_forward(context) : NOT_DSR;
 	if (action == NOT_DSR)
 		action = tcp_forward(context);
 	if (action > 0 && (action & TOO_BIG))

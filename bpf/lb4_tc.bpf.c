@@ -51,6 +51,11 @@ lb4_inline __u32 hook_length(struct __sk_buff *skb)
 	return skb->len;
 }
 
+lb4_inline __u32 hook_length_read(struct __sk_buff *skb)
+{
+	return skb->len;
+}
+
 lb4_inline __u32 hook_bundle(struct __sk_buff *skb)
 {
 	return skb->gso_size;

@@ -33,6 +33,11 @@ lb4_inline __u32 hook_length(struct xdp_md *xdp)
 	return (__u32)bpf_xdp_get_buff_len(xdp);
 }
 
+lb4_inline __u32 hook_length_read(struct xdp_md *xdp)
+{
+	return (__u32)(xdp->data_end - xdp->data);
+}
+
 lb4_inline __u32 hook_bundle(struct xdp_md *xdp)
 {
 	(void)xdp;

@@ -170,49 +170,48 @@ lb4_inline enum parsed parse_tcp(struct packet *p, struct tcphdr *tcp)
 	return tcp->doff < 5 ? PARSED_MALFORMED : PARSED;
 }
 
+/* `room` bytes follow the Ethernet header, in all of the packet. */
+lb4_inline enum parsed parse_ip(struct packet *p, int is_ipv4, __u32 room, int bundle)
+{
+	const __u32 header = is_ipv4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+	void *ip = p->ethernet + 1;
+	struct tcphdr *tcp = ip + header;
+	enum parsed parsed;
+
+	if (ip + header > p->end)
+		return PARSED_OTHER;
+	parsed = is_ipv4 ? parse_ipv4(p, ip) : parse_ipv6(p, ip);
+	if (parsed != PARSED)
+		return parsed;
+	if (p->size == 0 && bundle)
+		p->size = room;
+	if (p->size > room || p->size < header + sizeof(*tcp))
+		return PARSED_MALFORMED;
+	if ((void *)(tcp + 1) > p->end)
+		return PARSED_ODD; /* it is there, and cannot be read */
+	parsed = parse_tcp(p, tcp);
+	if (parsed == PARSED && p->size < header + 4u * tcp->doff)
+		return PARSED_MALFORMED;
+	return parsed;
+}
+
 /*
- * `room` bytes follow the Ethernet header, in all of the packet. A packet that is a bundle of
- * segments may be too long for its own length field, which is 0 then: `bundle` allows that.
+ * A packet that is a bundle of segments may be too long for its own length field, which is 0 then:
+ * `bundle` allows that.
  */
 lb4_inline enum parsed parse(struct packet *p, void *data, void *end, __u32 room, int bundle)
 {
 	struct ethhdr *ethernet = data;
-	enum parsed parsed;
-	struct tcphdr *tcp;
 
 	if ((void *)(ethernet + 1) > end)
 		return PARSED_OTHER;
 	p->ethernet = ethernet;
 	p->end = end;
-	if (ethernet->h_proto == bpf_htons(ETH_P_IP)) {
-		struct iphdr *ip = (void *)(ethernet + 1);
-
-		if ((void *)(ip + 1) > end)
-			return PARSED_OTHER;
-		parsed = parse_ipv4(p, ip);
-		tcp = (void *)(ip + 1);
-	} else if (ethernet->h_proto == bpf_htons(ETH_P_IPV6)) {
-		struct ipv6hdr *ip = (void *)(ethernet + 1);
-
-		if ((void *)(ip + 1) > end)
-			return PARSED_OTHER;
-		parsed = parse_ipv6(p, ip);
-		tcp = (void *)(ip + 1);
-	} else {
-		return PARSED_OTHER;
-	}
-	if (parsed != PARSED)
-		return parsed;
-	if (p->size == 0 && bundle)
-		p->size = room;
-	if (p->size > room || p->size < p->header + sizeof(*tcp))
-		return PARSED_MALFORMED;
-	if ((void *)(tcp + 1) > end)
-		return PARSED_ODD; /* it is there, and cannot be read */
-	parsed = parse_tcp(p, tcp);
-	if (parsed == PARSED && p->size < p->header + 4u * tcp->doff)
-		return PARSED_MALFORMED;
-	return parsed;
+	if (ethernet->h_proto == bpf_htons(ETH_P_IP))
+		return parse_ip(p, 1, room, bundle);
+	if (ethernet->h_proto == bpf_htons(ETH_P_IPV6))
+		return parse_ip(p, 0, room, bundle);
+	return PARSED_OTHER;
 }
 
 lb4_inline __u32 payload_size(const struct packet *p)
