@@ -17,6 +17,7 @@
 
 #include "host_socket.h"
 #include "nat_packet.h"
+#include "outer.h"
 #include "slot.h"
 #include "vip.h"
 
@@ -32,9 +33,6 @@ struct dsr {
 /* The line has no room for the way of a new flow; another CPU is making it. */
 #define DSR_FULL 0x10000u
 #define DSR_TWIN 0x10001u
-
-#define OUTER_HOPS	   64
-#define IPV4_DONT_FRAGMENT 0x4000
 
 lb4_inline int is_first_syn(const struct packet *p)
 {
@@ -332,40 +330,4 @@ lb4_inline enum lb4_verdict dsr_take(struct dsr *d, enum parsed parsed)
 	if (!mark)
 		return LB4_VERDICT_NOT_OURS;
 	return parsed == PARSED ? dsr_decide(d, hash, mark) : dsr_decide_odd(d, mark);
-}
-
-/*
- * An IP packet around one of `size` bytes, at `ip`: its headers. Traffic class and ECN are those of
- * the packet inside (RFC 6040, §4.1).
- */
-lb4_inline void outer_ipv4(struct iphdr *ip, const struct lb4_backend *b, __u32 size, __u8 tos,
-			   __u8 protocol)
-{
-	const __u16 *word = (const __u16 *)ip;
-	__u32 sum = 0;
-
-	*(__u8 *)ip = 0x45;
-	ip->tos = tos;
-	ip->tot_len = bpf_htons((__u16)(size + sizeof(*ip)));
-	ip->id = 0;
-	ip->frag_off = bpf_htons(IPV4_DONT_FRAGMENT);
-	ip->ttl = OUTER_HOPS;
-	ip->protocol = protocol;
-	ip->check = 0;
-	ip->saddr = *(const __u32 *)(b->source + 12);
-	ip->daddr = *(const __u32 *)(b->address + 12);
-	for (int i = 0; i < 10; i++)
-		sum += word[i];
-	ip->check = (__u16)~sum_fold(sum);
-}
-
-lb4_inline void outer_ipv6(struct ipv6hdr *ip, const struct lb4_backend *b, __u32 size, __u8 tos,
-			   __u8 protocol)
-{
-	*(__be32 *)ip = bpf_htonl(6u << 28 | (__u32)tos << 20);
-	ip->payload_len = bpf_htons((__u16)size);
-	ip->nexthdr = protocol;
-	ip->hop_limit = OUTER_HOPS;
-	copy_ip((__u8 *)&ip->saddr, b->source);
-	copy_ip((__u8 *)&ip->daddr, b->address);
 }

@@ -71,9 +71,9 @@ lb4_inline int dsr_wrap(HOOK_CONTEXT *context, const struct lb4_backend *b, int 
 		return -1;
 	ethernet->h_proto = bpf_htons(outer_is_ipv4 ? ETH_P_IP : ETH_P_IPV6);
 	if (outer_is_ipv4)
-		outer_ipv4((void *)(ethernet + 1), b, size, tos, protocol);
+		outer_ipv4((void *)(ethernet + 1), b->source, b->address, size, tos, protocol);
 	else
-		outer_ipv6((void *)(ethernet + 1), b, size, tos, protocol);
+		outer_ipv6((void *)(ethernet + 1), b->source, b->address, size, tos, protocol);
 	return 0;
 }
 

@@ -12,8 +12,9 @@
 #include "pins.h"
 
 /* So that other programs may come before and after. */
-#define PRIORITY 0x1b4
-#define HANDLE	 1
+#define PRIORITY       0x1b4
+#define PRIORITY_CHECK 0x1b6
+#define HANDLE	       1
 
 #define PIN_NAME "clsact-"
 
@@ -52,6 +53,26 @@ void clsact_detach(uint32_t interface, bool with_qdisc)
 		return;
 	hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
 	bpf_tc_hook_destroy(&hook);
+}
+
+int clsact_attach_check(uint32_t interface, bool egress, int program)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)interface,
+		    .attach_point = egress ? BPF_TC_EGRESS : BPF_TC_INGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, options, .handle = HANDLE, .priority = PRIORITY_CHECK,
+		    .prog_fd = program, .flags = BPF_TC_F_REPLACE);
+	int r = bpf_tc_hook_create(&hook);
+
+	return r < 0 && r != -EEXIST ? r : bpf_tc_attach(&hook, &options);
+}
+
+void clsact_detach_check(uint32_t interface, bool egress)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)interface,
+		    .attach_point = egress ? BPF_TC_EGRESS : BPF_TC_INGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, options, .handle = HANDLE, .priority = PRIORITY_CHECK);
+
+	bpf_tc_detach(&hook, &options);
 }
 
 /* The kernel's number of the program that is there, or 0. */

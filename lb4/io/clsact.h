@@ -18,6 +18,13 @@ int clsact_attach(uint32_t interface, int program, const struct pins *pins, bool
 /* Takes away the filter, and the qdisc if it was made with it. */
 void clsact_detach(uint32_t interface, bool with_qdisc);
 
+/*
+ * A program beside that one, at ingress or egress, which is not pinned: it is to be taken away where it
+ * is not wanted any more, by whoever comes next.
+ */
+int clsact_attach_check(uint32_t interface, bool egress, int program);
+void clsact_detach_check(uint32_t interface, bool egress);
+
 /* Detaches the filters that pins tell of, and unpins them, but for those that `keep` (or NULL) is
  * true for. One that is of another program now is left where it is. */
 void clsact_sweep(const struct pins *pins, bool (*keep)(void *context, uint32_t interface),

@@ -13,10 +13,8 @@
 #include "hook_rules.h"
 #include "interface.h"
 #include "pins.h"
+#include "tcx.h"
 #include "xdp.h"
-
-/* Of kernels since 6.6; the headers are older. */
-#define ATTACH_TCX_INGRESS ((enum bpf_attach_type)46)
 
 #define LINK_NAME "link-"
 #define XDP_NAME  "xdp-"

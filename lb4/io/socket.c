@@ -80,6 +80,36 @@ int socket_new(const struct address *address, int *ret_fd)
 	return 0;
 }
 
+int socket_new_marked(const struct address *address, uint32_t mark, uint16_t *port, int *ret_fd)
+{
+	struct address any = {.family = address->family, .port = *port}, local;
+	struct sockaddr_storage sa;
+	_cleanup_(closep) int fd = -1;
+	socklen_t length;
+	int r;
+
+	if (any.family == ADDRESS_IPV4)
+		any.ip[10] = any.ip[11] = 0xff;
+	length = address_to_sockaddr(&any, &sa);
+	r = socket_new(address, &fd);
+	if (r >= 0)
+		r = set_int(fd, SOL_SOCKET, SO_MARK, (int)mark);
+	if (r >= 0)
+		r = set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (r >= 0 && any.family == ADDRESS_IPV6)
+		r = set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+	if (r < 0)
+		return r;
+	if (bind(fd, (struct sockaddr *)&sa, length) < 0)
+		return -errno;
+	r = socket_local(fd, &local);
+	if (r < 0)
+		return r;
+	*port = local.port;
+	*ret_fd = take_fd(fd);
+	return 0;
+}
+
 int socket_tune_new(int fd, const struct service_settings *s)
 {
 	int r = set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);

@@ -26,6 +26,12 @@ int socket_claim(const struct address *address);
 /* An unconnected socket of the address's family, for ring_connect(). 0 and *ret_fd, or -errno. */
 int socket_new(const struct address *address, int *ret_fd);
 
+/*
+ * The same with SO_MARK, bound to *port of any address, or (0) to one that the kernel chooses: *port.
+ * Connections of that port that are over do not keep it. -EADDRINUSE: somebody has it.
+ */
+int socket_new_marked(const struct address *address, uint32_t mark, uint16_t *port, int *ret_fd);
+
 /* TCP_NODELAY, keepalive and TCP_USER_TIMEOUT as the service says. -errno of the first that fails. */
 int socket_tune(int fd, const struct service_settings *settings);
 

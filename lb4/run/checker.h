@@ -17,10 +17,23 @@
 #include "report.h"
 
 struct checker;
+struct lb4_check;
+
+/* How a check gets to its address. */
+struct check_path {
+	/* FORWARD_SPLICE: straight; dsr: as packets of clients for the VIPs, which it takes in turn;
+	 * where it fails it stays until it succeeds. */
+	enum forward_kind forward;
+	const struct address *vips; /* of the address's family, and with its port */
+	size_t n_vips;
+	struct lb4_check
+		*entries; /* LB4_CHECKS, where programs are told of it; outlive the checker */
+};
 
 struct check_target {
 	uint64_t id; /* the caller's name for it, the same for as long as the backend lives */
 	struct address address;
+	struct check_path path;
 	struct check_config check; /* targets with CHECK_NONE are left out */
 };
 
@@ -49,7 +62,7 @@ int checker_start(struct mailbox *reports, struct checker **ret);
 struct checker *checker_stop(struct checker *c);
 
 /*
- * Replaces the set of targets; the array is copied, texts and all. Targets of equal address and
+ * Replaces the set of targets; the array is copied, texts and all. Targets of equal address, path and
  * check are one probe on the wire. Probes that stay keep verdict and schedule; a target that joins
  * one with a result is told that result at once, and one whose check changed keeps the verdict of
  * the old check until results change it. -ENOMEM or -ENOBUFS: nothing has changed.

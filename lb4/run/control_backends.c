@@ -94,6 +94,15 @@ static json_t *show_check_address(const struct live_service *s, const struct liv
 	return control_address(&target);
 }
 
+/* How its check gets there; null when it has none. */
+static json_t *show_check_path(const struct live_backend *b)
+{
+	if (!b->health.checked)
+		return json_null();
+	return json_string(forward_is_dsr(b->check_path) ? forward_kind_name(b->check_path)
+							 : "straight");
+}
+
 json_t *control_backend(const struct daemon *d, const struct live_service *s,
 			const struct live_backend *b, double share)
 {
@@ -111,6 +120,7 @@ json_t *control_backend(const struct daemon *d, const struct live_service *s,
 	control_put(&o, "admin", json_string(admin_state_name(m->admin)));
 	put_health(&o, &b->health, now);
 	control_put(&o, "check_address", show_check_address(s, b));
+	control_put(&o, "check_path", show_check_path(b));
 	control_put(&o, "eligible", json_boolean(m->eligible));
 	control_put(&o, "braked", json_boolean(m->braked));
 	control_put(&o, "slow_start_percent",

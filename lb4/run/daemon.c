@@ -318,8 +318,8 @@ static int start(struct daemon *d, struct config *config)
 static void finish(struct daemon *d)
 {
 	d->control = control_stop(d->control);
+	d->checker = checker_stop(d->checker); /* it writes into the fast path's memory */
 	forwarding_stop(d);
-	d->checker = checker_stop(d->checker);
 	for (unsigned i = 0; d->workers && i < d->n_workers; i++) {
 		if (!d->workers[i])
 			continue;

@@ -60,7 +60,10 @@ struct live_backend {
 	struct backend *backend;      /* identity, address, counters */
 	struct backend_config config; /* as it runs; the name is the backend's */
 	struct backend_health health;
-	uint64_t target_id; /* names it to the checker */
+	uint64_t target_id; /* names it to the checker … */
+	enum forward_kind
+		check_path;  /* … whose probes go like that, if it is dsr; else straight … */
+	size_t n_check_vips; /* … and for so many VIPs could */
 	/* When its connections are reset; NSEC_NEVER: they may finish. */
 	nsec_t drain_deadline; /* an operator drains it */
 	nsec_t down_deadline;  /* it was ejected, with on_down: drain */

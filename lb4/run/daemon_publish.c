@@ -125,35 +125,67 @@ static bool is_checked(const struct live_service *s, size_t backend)
 	return s->check.kind != CHECK_NONE && s->pool.members[backend].admin != ADMIN_DISABLED;
 }
 
+/* Whom the checker is told to probe; texts are the services'. */
+struct checks {
+	struct check_target *all;
+	size_t n;
+};
+
+static void free_checks(struct checks *c)
+{
+	for (size_t i = 0; i < c->n; i++)
+		free((void *)c->all[i].path.vips);
+	free(c->all);
+}
+
+static int add_check(struct daemon *d, const struct live_service *s, struct live_backend *b,
+		     struct checks *c)
+{
+	struct check_target *t = &c->all[c->n];
+	int r;
+
+	*t = (struct check_target){
+		.id = b->target_id,
+		.address = check_config_target(&s->check, &b->backend->address),
+		.check = s->check, /* copied by the checker */
+	};
+	r = forwarding_check_path(d, s, b, &t->path);
+	if (r < 0)
+		return r;
+	b->check_path = t->path.forward;
+	c->n++;
+	return 0;
+}
+
 static int set_targets(struct daemon *d)
 {
-	size_t n_max = count_backends(d), n = 0;
-	_cleanup_(freep) struct check_target *checks = calloc(n_max + 1, sizeof(checks[0]));
+	size_t n_max = count_backends(d);
+	_cleanup_(free_checks) struct checks checks = {calloc(n_max + 1, sizeof(checks.all[0]))};
+	int r;
 
 	/* The old ones lead to services that may be gone. */
 	free(d->targets);
 	d->n_targets = 0;
 	d->targets = calloc(n_max + 1, sizeof(d->targets[0]));
-	if (!d->targets || !checks)
+	if (!d->targets || !checks.all)
 		return -ENOMEM;
+	forwarding_prepare_checks(d);
 	for (size_t i = 0; i < d->n_services; i++) {
 		struct live_service *s = d->services[i];
 
 		for (size_t j = 0; j < s->n_backends; j++) {
+			s->backends[j].n_check_vips = forwarding_check_vips(d, s, &s->backends[j]);
 			if (!is_checked(s, j))
 				continue;
-			d->targets[n] = (struct target){s->backends[j].target_id, s, j};
-			checks[n++] = (struct check_target){
-				.id = s->backends[j].target_id,
-				.address = check_config_target(&s->check,
-							       &s->backends[j].backend->address),
-				.check = s->check, /* copied by the checker */
-			};
+			d->targets[checks.n] = (struct target){s->backends[j].target_id, s, j};
+			r = add_check(d, s, &s->backends[j], &checks);
+			if (r < 0)
+				return r;
 		}
 	}
-	qsort(d->targets, n, sizeof(d->targets[0]), compare_targets);
-	d->n_targets = n;
-	return checker_set_targets(d->checker, checks, n);
+	qsort(d->targets, checks.n, sizeof(d->targets[0]), compare_targets);
+	d->n_targets = checks.n;
+	return checker_set_targets(d->checker, checks.all, checks.n);
 }
 
 void daemon_set_targets(struct daemon *d)

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "check_ports.h"
+#include "fastpath_maps.h"
 #include "flight.h"
 #include "socket.h"
 #include "text.h"
@@ -73,11 +75,34 @@ static enum flight_event run_program(struct flight *f)
 	return r < 0 ? on_failure(f, "exec", r) : poll_child(f);
 }
 
+/* A socket whose packets the programs find by its port: told of it before there is one. */
+static int open_on_path(struct flight *f)
+{
+	const struct watch *w = f->watch;
+	struct lb4_check *e;
+	uint16_t port;
+	int r = check_ports_take(f->ports, &w->address, &f->fd, &port);
+
+	if (r < 0)
+		return r;
+	f->entry = r;
+	e = &w->path.entries[f->entry];
+	/* Nobody's while it changes. */
+	__atomic_store_n(&e->own_port, 0, __ATOMIC_SEQ_CST);
+	memcpy(e->vip, w->path.vips[w->vip].ip, sizeof(e->vip));
+	memcpy(e->backend, w->address.ip, sizeof(e->backend));
+	e->port = htons(w->address.port);
+	e->forward = w->path.forward == FORWARD_DSR_L2 ? LB4_FORWARD_DSR_L2 : LB4_FORWARD_DSR_IPIP;
+	__atomic_store_n(&e->own_port, htons(port), __ATOMIC_RELEASE);
+	return 0;
+}
+
 static enum flight_event connect_socket(struct flight *f)
 {
 	const struct address *address = &f->watch->address;
 	socklen_t length = address_to_sockaddr(address, &f->address);
-	int r = socket_new(address, &f->fd);
+	bool on_path = f->watch->path.n_vips > 0 && !f->plain;
+	int r = on_path ? open_on_path(f) : socket_new(address, &f->fd);
 
 	if (r < 0) {
 		f->error_number = r;
@@ -88,18 +113,36 @@ static enum flight_event connect_socket(struct flight *f)
 	return FLIGHT_GOES_ON;
 }
 
-enum flight_event flight_init(struct flight *f, struct ring *ring, struct watch *w)
+static void init(struct flight *f, struct ring *ring, struct watch *w)
 {
 	f->ring = ring;
 	f->watch = w;
 	f->fd = -1;
+	f->entry = -1;
 	f->child = (struct child)CHILD_INIT;
+}
+
+enum flight_event flight_init(struct flight *f, struct ring *ring, struct check_ports *ports,
+			      struct watch *w)
+{
+	init(f, ring, w);
+	f->ports = ports;
 	probe_begin(w->probe);
 	return w->check.kind == CHECK_EXEC ? run_program(f) : connect_socket(f);
 }
 
+enum flight_event flight_init_plain(struct flight *f, struct ring *ring, struct watch *w)
+{
+	init(f, ring, w);
+	f->plain = true;
+	return connect_socket(f);
+}
+
 void flight_deinit(struct flight *f)
 {
+	if (f->entry >= 0)
+		check_ports_release(f->ports, (unsigned)f->entry);
+	f->entry = -1;
 	child_deinit(&f->child);
 	socket_close(f->fd);
 	f->fd = -1;
@@ -150,6 +193,9 @@ static enum flight_event on_connected(struct flight *f, const struct ring_comple
 
 	if (c->result < 0)
 		return on_failure(f, "connect", c->result);
+	f->connected = true;
+	if (f->plain)
+		return FLIGHT_GOOD;
 	r = introduce(f);
 	if (r < 0)
 		return on_failure(f, "send", r);
@@ -257,6 +303,11 @@ enum flight_event flight_on_deadline(struct flight *f)
 	snprintf(f->error, sizeof(f->error), "%s within %s", lack,
 		 text_print_duration(w->check.timeout, limit, sizeof(limit)));
 	return FLIGHT_BAD;
+}
+
+bool flight_was_unconnected(const struct flight *f)
+{
+	return f->fd >= 0 && !f->connected;
 }
 
 enum flight_event flight_finish(struct flight *f, bool linger)

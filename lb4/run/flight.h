@@ -21,6 +21,7 @@
 #include "ring.h"
 #include "slots.h"
 
+struct check_ports;
 struct watch;
 
 enum flight_operation {
@@ -42,12 +43,16 @@ enum flight_event {
 struct flight {
 	struct slot slot;
 	struct ring *ring;
+	struct check_ports *ports;
 	struct watch *watch;
 	int fd;				 /* of the socket; -1: it is a program */
 	struct child child;		 /* the program */
 	enum flight_operation operation; /* in the ring */
-	bool lingering;			 /* the outcome is known and good, the peer still talks */
-	bool cancelled;			 /* the completion is awaited, and nothing else */
+	int entry; /* of a check by the path of clients' packets; −1: none */
+	bool connected;
+	bool plain;	/* only whether the backend accepts a connection, straight */
+	bool lingering; /* the outcome is known and good, the peer still talks */
+	bool cancelled; /* the completion is awaited, and nothing else */
 	size_t n_lingered;
 	size_t n_sending; /* bytes of what is being sent */
 	struct sockaddr_storage address;
@@ -57,10 +62,17 @@ struct flight {
 
 /*
  * Begins a probe of `w`. FLIGHT_GOES_ON, or what it ended with at once: FLIGHT_HAMPERED, and of a
- * program that cannot be run FLIGHT_BAD. To be deinited in all cases.
+ * program that cannot be run FLIGHT_BAD. To be deinited in all cases, before `ports`.
  */
-enum flight_event flight_init(struct flight *f, struct ring *ring, struct watch *w);
+enum flight_event flight_init(struct flight *f, struct ring *ring, struct check_ports *ports,
+			      struct watch *w);
+
+/* The same of a plain connection to the watch's address: FLIGHT_GOOD as soon as there is one. */
+enum flight_event flight_init_plain(struct flight *f, struct ring *ring, struct watch *w);
 void flight_deinit(struct flight *f);
+
+/* After FLIGHT_BAD: whether there was no connection at all. */
+bool flight_was_unconnected(const struct flight *f);
 
 /* Whether a completion of `token` is what the flight waits for. */
 bool flight_expects(const struct flight *f, uint64_t token);

@@ -215,6 +215,7 @@ static int load(struct forwarding *f, struct daemon *d, const struct config *con
 /* Next hops of flows that go on stay resolved. */
 static void unload(struct forwarding *f)
 {
+	f->checks = check_programs_close(f->checks);
 	f->capture = capture_free(f->capture);
 	f->ways = ways_free(f->ways, f->pinned);
 	if (f->watch >= 0)
@@ -435,6 +436,7 @@ void forwarding_publish(struct daemon *d)
 	free_placed(placed, n);
 	/* Whose slots have begun to move has connections from now on. */
 	placement_tell_counters(f->placement, clock_now());
+	d->targets_wanted |= forwarding_checks_differ(d);
 }
 
 void forwarding_refuse(struct daemon *d)
@@ -485,6 +487,7 @@ bool forwarding_accept(struct daemon *d, bool accepts)
 					"flows that there are go on");
 	f->accepts = accepts;
 	f->maps->control->accepts = accepts && !d->stopping;
+	d->targets_wanted |= forwarding_checks_differ(d);
 	return true;
 }
 

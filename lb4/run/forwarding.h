@@ -19,12 +19,15 @@
 struct address;
 struct backend;
 struct capture;
+struct check_path;
 struct config;
 struct connection_info;
 struct daemon;
 struct service;
 struct snapshot_service;
 struct forwarding;
+struct live_backend;
+struct live_service;
 struct way;
 
 /* Loads and attaches the programs, if the configuration names interfaces. */
@@ -55,6 +58,21 @@ bool forwarding_has_uncounted(const struct daemon *d);
 
 /* Services that are not forwarded by dsr any more, whose connections go on. */
 size_t forwarding_lingering(const struct daemon *d);
+
+/*
+ * Checks of backends of dsr go as clients' packets do, where these are forwarded: prepare, before it is
+ * asked how each goes; `ret->vips` is the caller's to free. -ENOMEM.
+ */
+void forwarding_prepare_checks(struct daemon *d);
+int forwarding_check_path(const struct daemon *d, const struct live_service *s,
+			  const struct live_backend *b, struct check_path *ret);
+
+/* Whether checks would have to go otherwise than as the backends say. */
+bool forwarding_checks_differ(const struct daemon *d);
+
+/* How many VIPs a check of the backend could be for. */
+size_t forwarding_check_vips(const struct daemon *d, const struct live_service *s,
+			     const struct live_backend *b);
 
 /* Its flows are reset; END_NONE: they may go on. */
 void forwarding_leave_backend(struct daemon *d, const struct backend *b, enum end_reason reason);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "capture.h"
+#include "check_programs.h"
 #include "daemon_private.h"
 #include "fastpath.h"
 #include "flow_table.h"
@@ -18,6 +19,8 @@ struct forwarding {
 	const struct fastpath_maps *maps;
 	struct placement *placement;
 	struct capture *capture;
+	struct check_programs *checks; /* NULL: not wanted so far, or not to be had: */
+	int checks_error;	       /* as last told */
 	struct flow_table table;
 	struct flow_teller teller;
 	struct raw raw;

@@ -12,6 +12,9 @@
 /* Between two probes of a watch, whatever the file says: no check may turn into a busy loop. */
 #define PAUSE_MIN NSEC_PER_MSEC
 
+/* What a plain connection may delay the next probe by. */
+#define PLAIN_TIME (100 * NSEC_PER_MSEC)
+
 /* Between two log lines about what this side lacks. */
 #define COMPLAIN_INTERVAL (60 * NSEC_PER_SEC)
 
@@ -127,6 +130,31 @@ static void schedule(struct prober *p, struct watch *w)
 	w->due = verdict_next_due(&w->verdict, &w->check, w->started, draw(p));
 }
 
+/* What failed, and by which path, if it was not the straight one. Cut off where it is too long. */
+static void describe(const struct watch *w, const char *error, char ret[HEALTH_ERROR_MAX])
+{
+	static const char *const plain[] = {
+		[PLAIN_UNKNOWN] = "",
+		[PLAIN_ANSWERS] = "; its own address answers",
+		[PLAIN_SILENT] = "; nor does its own address answer",
+	};
+	char vip[ADDRESS_TEXT_MAX];
+	int n = snprintf(ret, HEALTH_ERROR_MAX, "%s", error);
+
+	if (w->path.n_vips > 0 && n < HEALTH_ERROR_MAX)
+		snprintf(ret + n, (size_t)(HEALTH_ERROR_MAX - n), ": %s by %s%s",
+			 address_print(&w->path.vips[w->vip], vip),
+			 forward_kind_name(w->path.forward), plain[w->plain]);
+}
+
+/* The next VIP's turn, unless this one has yet to be reached. */
+static void walk_on(struct watch *w)
+{
+	w->plain = PLAIN_UNKNOWN;
+	if (w->path.n_vips > 0)
+		w->vip = (w->vip + 1) % w->path.n_vips;
+}
+
 static void record(struct prober *p, struct watch *w, bool ok, const char *error, nsec_t now,
 		   nsec_t wall)
 {
@@ -135,7 +163,12 @@ static void record(struct prober *p, struct watch *w, bool ok, const char *error
 	w->last.latency = now - w->started;
 	w->last.at = now;
 	w->last.wall = wall;
-	strcpy(w->last.error, ok ? "" : error);
+	if (ok)
+		walk_on(w);
+	if (ok)
+		w->last.error[0] = '\0';
+	else
+		describe(w, error, w->last.error);
 	count(&p->n_results);
 	for (struct subscriber *s = w->subscribers; s; s = s->next)
 		tell(p, s);
@@ -158,7 +191,7 @@ static void launch(struct prober *p, struct watch *w, nsec_t now, nsec_t wall)
 		return;
 	}
 	w->started = now;
-	event = flight_init(f, p->ring, w);
+	event = flight_init(f, p->ring, &p->ports, w);
 	if (event == FLIGHT_GOES_ON) {
 		p->n_children += program;
 		w->flight = f;
@@ -183,6 +216,36 @@ static void launch_waiting(struct prober *p, struct list *waiting, nsec_t now, n
 	launch(p, next, now, wall);
 }
 
+/*
+ * Is the backend well but for the path? That helps whoever reads the error. Asked while nothing else is
+ * to be done; if it is not known at all, the next probe waits a moment for it. Whether it is under way.
+ */
+static bool ask_plainly(struct prober *p, struct watch *w, nsec_t now)
+{
+	nsec_t until = w->plain == PLAIN_UNKNOWN ? nsec_add(now, PLAIN_TIME) : now;
+	bool wanted = w->wants_plain;
+	struct flight *f;
+
+	w->wants_plain = false;
+	if (w->due > until)
+		until = w->due;
+	if (!wanted || until <= now)
+		return false;
+	f = slots_new(&p->flights);
+	if (!f)
+		return false;
+	if (flight_init_plain(f, p->ring, w) != FLIGHT_GOES_ON) {
+		flight_deinit(f);
+		slots_free(&p->flights, f);
+		return false;
+	}
+	w->flight = f;
+	if (until > nsec_add(now, w->check.timeout))
+		until = nsec_add(now, w->check.timeout);
+	arm(p, w, until);
+	return true;
+}
+
 /* The flight is over: its watch waits for the next. */
 static void land(struct prober *p, struct flight *f, nsec_t now, nsec_t wall)
 {
@@ -195,7 +258,7 @@ static void land(struct prober *p, struct flight *f, nsec_t now, nsec_t wall)
 	w->flight = NULL;
 	if (w->gone)
 		watch_free(w);
-	else
+	else if (!ask_plainly(p, w, now))
 		arm(p, w, w->due > earliest ? w->due : earliest);
 
 	while (!list_empty(&p->waiting) && p->flights.n_used < FLIGHTS_MAX)
@@ -217,27 +280,41 @@ static enum flight_event finish(struct prober *p, struct flight *f, bool linger)
 	return flight_finish(f, linger);
 }
 
-static void on_event(struct prober *p, struct flight *f, enum flight_event event, nsec_t now,
-		     nsec_t wall)
+static enum flight_event on_plain_event(struct prober *p, struct flight *f, enum flight_event event)
+{
+	if (event == FLIGHT_GOES_ON || event == FLIGHT_OVER)
+		return event;
+	f->watch->plain = event == FLIGHT_GOOD	? PLAIN_ANSWERS
+			  : event == FLIGHT_BAD ? PLAIN_SILENT
+						: PLAIN_UNKNOWN;
+	return finish(p, f, false);
+}
+
+static enum flight_event on_probe_event(struct prober *p, struct flight *f, enum flight_event event,
+					nsec_t now, nsec_t wall)
 {
 	struct watch *w = f->watch;
 
 	switch (event) {
 	case FLIGHT_GOOD:
 		record(p, w, true, "", now, wall);
-		event = finish(p, f, probe_lingers(w->probe));
-		break;
+		return finish(p, f, probe_lingers(w->probe));
 	case FLIGHT_BAD:
 		record(p, w, false, f->error, now, wall);
-		event = finish(p, f, false);
-		break;
+		w->wants_plain = w->path.n_vips > 0 && flight_was_unconnected(f);
+		return finish(p, f, false);
 	case FLIGHT_HAMPERED:
 		postpone(p, w, f->error_number, now);
-		event = finish(p, f, false);
-		break;
+		return finish(p, f, false);
 	default:
-		break;
+		return event;
 	}
+}
+
+static void on_event(struct prober *p, struct flight *f, enum flight_event event, nsec_t now,
+		     nsec_t wall)
+{
+	event = f->plain ? on_plain_event(p, f, event) : on_probe_event(p, f, event, now, wall);
 	if (event == FLIGHT_OVER)
 		land(p, f, now, wall);
 }

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "check_ports.h"
 #include "clock.h"
 #include "list.h"
 #include "mailbox.h"
@@ -28,6 +29,7 @@ struct prober {
 	struct mailbox *reports;
 	struct watch_set set;
 	struct slots flights;
+	struct check_ports ports;
 	unsigned n_children;	      /* of the flights */
 	struct list waiting;	      /* watches that are due and found all flights taken */
 	struct list waiting_children; /* those with a program that found too many at work */

@@ -11,6 +11,7 @@ void watch_free(struct watch *w)
 	if (!w)
 		return;
 	probe_free(w->probe);
+	free((void *)w->path.vips);
 	check_config_deinit(&w->check);
 	free(w);
 }
@@ -18,6 +19,31 @@ void watch_free(struct watch *w)
 static void watch_freep(struct watch **w)
 {
 	watch_free(*w);
+}
+
+static int copy_path(const struct check_path *from, struct check_path *ret)
+{
+	struct address *vips;
+
+	*ret = *from;
+	if (from->n_vips == 0)
+		return 0;
+	vips = calloc(from->n_vips, sizeof(vips[0]));
+	ret->vips = vips;
+	if (!vips)
+		return -ENOMEM;
+	memcpy(vips, from->vips, from->n_vips * sizeof(vips[0]));
+	return 0;
+}
+
+static bool path_equal(const struct check_path *a, const struct check_path *b)
+{
+	if (a->forward != b->forward || a->n_vips != b->n_vips || a->entries != b->entries)
+		return false;
+	for (size_t i = 0; i < a->n_vips; i++)
+		if (!address_equal(&a->vips[i], &b->vips[i]))
+			return false;
+	return true;
 }
 
 static int watch_new(const struct check_target *target, struct watch **ret)
@@ -31,7 +57,9 @@ static int watch_new(const struct check_target *target, struct watch **ret)
 	w->timer = (struct timer)TIMER_INIT;
 	w->fresh = true;
 	list_init(&w->waiting);
-	r = check_config_copy(&target->check, &w->check);
+	r = copy_path(&target->path, &w->path);
+	if (r >= 0)
+		r = check_config_copy(&target->check, &w->check);
 	if (r < 0)
 		return r;
 	r = probe_new(&w->check, &w->address, &w->probe);
@@ -86,7 +114,8 @@ static struct watch *find_last(const struct watch_set *s, const struct check_tar
 
 		if (compare_addresses(&w->address, &target->address))
 			break;
-		if (check_config_equal(&w->check, &target->check))
+		if (check_config_equal(&w->check, &target->check) &&
+		    path_equal(&w->path, &target->path))
 			return w;
 	}
 	return NULL;
@@ -172,7 +201,7 @@ static void find_twin(struct watch *w, const struct watch_set *old, size_t group
 
 		if (compare_addresses(&o->address, &w->address))
 			break;
-		if (check_config_equal(&o->check, &w->check)) {
+		if (check_config_equal(&o->check, &w->check) && path_equal(&o->path, &w->path)) {
 			w->twin = o;
 			return;
 		}

@@ -28,8 +28,19 @@ struct subscriber {
 	struct subscriber *next; /* of the same watch */
 };
 
+/* Of the path of clients' packets: whether the backend itself has answered a plain connection. */
+enum watch_plain {
+	PLAIN_UNKNOWN,
+	PLAIN_ANSWERS,
+	PLAIN_SILENT,
+};
+
 struct watch {
 	struct address address;
+	struct check_path path; /* its own */
+	size_t vip;		/* whose turn it is */
+	bool wants_plain; /* the last probe was not even connected: how is it without the path? */
+	enum watch_plain plain; /* since then */
 	struct check_config check;
 	struct probe *probe;
 	struct subscriber *subscribers; /* in the set's array */

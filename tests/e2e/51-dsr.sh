@@ -26,10 +26,10 @@ services() {
 	service hammer "$VIP" hammer "b1 b2 b3" "forward: dsr-l2"
 	service hammer-ipip "$VIP2" hammer "b1 b2 b3" "forward: dsr-ipip"
 	service hammer6 "[$VIP6]" hammer "b1@6 b2@6 b3@6" "forward: dsr-ipip"
-	service mixed "$VIP2" id "b1@6 b2@6 b3@6" "forward: dsr-ipip"
+	service mixed "$VIP2" id "b1@6 b2@6 b3@6" "$CHECK" "forward: dsr-ipip"
 	service echo "$VIP" echo "b1 b2 b3" "$CHECK" "forward: ${1:-dsr-l2}"
 	service echo-ipip "$VIP2" echo "b1 b2 b3" "$CHECK" "on_down: reset" "forward: dsr-ipip"
-	service echo6 "[$VIP6]" echo "b1@6 b2@6 b3@6" "forward: dsr-l2"
+	service echo6 "[$VIP6]" echo "b1@6 b2@6 b3@6" "$CHECK" "forward: dsr-l2"
 	service id "$VIP" id "b1 b2 b3" "$CHECK" "forward: dsr-l2"
 	service bulk "$VIP2" 5201 b1 "forward: dsr-ipip"
 	service bulk6 "[$VIP6]" 5201 b1@6 "forward: dsr-l2"
@@ -49,6 +49,31 @@ dsr_backend b1 up
 services
 start_lb4
 wait_all_up
+
+# Checks go where clients' packets go: a backend that would answer no client is out, and what is missing is said.
+paths() {
+	lbctl --json backends | jq -r "[.backends[] | select(.service == \"$1\") | .check_path] | unique | join(\" \")"
+}
+check_equal "checks on the link go on the link" "$(paths echo)" dsr-l2
+check_equal "those in IP packets so" "$(paths echo-ipip)" dsr-ipip
+check_equal "and those of IPv6" "$(paths echo6)" dsr-l2
+check_equal "IPv4 in IPv6 is checked straight" "$(paths mixed)" straight
+is_down_as() {
+	backend_is "$1" "$2" ".state == \"down\" and (.last_error | test(\"$3\"))"
+}
+in_ns b1 ip address del "$VIP/32" dev lo
+in_ns b2 "$BUILD/tools/backend/lb4-decap" detach lb >/dev/null
+wait_until 10 "b1 is down without its VIP, though it answers" is_down_as echo b1 "$VIP:${PORT[echo]} by dsr-l2; its own address answers"
+wait_until 10 "b2 is down where nobody unwraps" is_down_as echo-ipip b2 "$VIP2:${PORT[echo]} by dsr-ipip; its own address answers"
+check_equal "services of other paths stay up" "$(backend_value echo-ipip b1 state) $(backend_value echo b2 state) $(backend_value echo6 b1 state)" "up up up"
+dsr_backend b1 up
+dsr_backend b2 up
+wait_all_up
+lbctl fastpath off >/dev/null
+wait_until 5 "checks are straight while the fast path is off" eval '[[ $(paths echo) == straight ]]'
+lbctl fastpath on >/dev/null
+wait_until 5 "and on the link again" eval '[[ $(paths echo) == dsr-l2 ]]'
+check "nobody was down meanwhile" all_up
 
 # Every byte, and none of the answers passes lb4.
 lab hammer --to "$VIP:${PORT[hammer]}" --to "$VIP2:${PORT[hammer]}" --to "[$VIP6]:${PORT[hammer]}" --count "$COUNT" \

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <arpa/inet.h>
+#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fake_probe_ring.h"
+#include "lb4_check.h"
 #include "socket.h"
 
 #include "test.h"
@@ -37,6 +39,22 @@ int socket_new(const struct address *address, int *ret_fd)
 	n_open++;
 	*ret_fd = FD_FIRST + n_fds++;
 	return 0;
+}
+
+uint16_t fake_ports_taken[FAKE_PORTS_TAKEN_MAX];
+
+/* The kernel's choice is any port that has not been had. */
+int socket_new_marked(const struct address *address, uint32_t mark, uint16_t *port, int *ret_fd)
+{
+	static uint16_t last = 40000;
+
+	assert_int_equal(mark, LB4_CHECK_MARK);
+	for (size_t i = 0; *port && i < FAKE_PORTS_TAKEN_MAX; i++)
+		if (fake_ports_taken[i] == *port)
+			return -EADDRINUSE;
+	if (*port == 0)
+		*port = ++last;
+	return socket_new(address, ret_fd);
 }
 
 char fake_sent[64];

@@ -72,5 +72,9 @@ extern char fake_sent[64];
 extern size_t fake_n_sent;
 extern int fake_send_error;
 
+/* Ports that somebody else has, for socket_new_marked(). */
+#define FAKE_PORTS_TAKEN_MAX 4
+extern uint16_t fake_ports_taken[FAKE_PORTS_TAKEN_MAX];
+
 /* What socket_new() fails with; 0: it does not. */
 extern int fake_socket_error;

@@ -124,6 +124,7 @@ static void shows_backends(void **state)
 	assert_false(truth(web1, "braked"));
 	assert_true(json_number_value(json_object_get(web1, "share")) == 1.0);
 	assert_string_equal(text(web1, "check_address"), "10.0.0.1:8080");
+	assert_string_equal(text(web1, "check_path"), "straight");
 	assert_null_at(web1, "why");
 	assert_null_at(web1, "last_error");
 	assert_null_at(web1, "held_for_ms");

@@ -274,9 +274,44 @@ static void nothing_to_close(void **state)
 	assert_int_equal(socket_accept_pending(-1), -EBADF);
 }
 
+static void marked_sockets_have_a_port(void **state)
+{
+	static const struct address to[] = {
+		{.ip = {[10] = 0xff, 0xff, 127, 0, 0, 1}, .port = 9, .family = ADDRESS_IPV4},
+		{.ip = {[15] = 1}, .port = 9, .family = ADDRESS_IPV6},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(to); i++) {
+		uint16_t port = 0, again;
+		struct address local;
+		unsigned mark = 0;
+		socklen_t size = sizeof(mark);
+		int fd, other;
+
+		assert_int_equal(socket_new_marked(&to[i], 0x1234, &port, &fd), 0);
+		assert_int_not_equal(port, 0);
+		assert_int_equal(socket_local(fd, &local), 0);
+		assert_int_equal(local.port, port);
+		assert_int_equal(local.family, to[i].family);
+		assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_MARK, &mark, &size), 0);
+		assert_int_equal(mark, 0x1234);
+
+		/* A port that somebody listens at is refused. */
+		assert_int_equal(listen(fd, 1), 0);
+		again = port;
+		assert_int_equal(socket_new_marked(&to[i], 0x1234, &again, &other), -EADDRINUSE);
+		close(fd);
+		assert_int_equal(socket_new_marked(&to[i], 0x1234, &again, &other), 0);
+		assert_int_equal(again, port);
+		close(other);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(marked_sockets_have_a_port),
 		cmocka_unit_test(accepting_does_not_block),
 		cmocka_unit_test(addresses_are_shared),
 		cmocka_unit_test(wildcards),

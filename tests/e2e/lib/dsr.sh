@@ -41,6 +41,9 @@ dsr_up() {
 		back_add "b$i" "$i"
 		ip -n "$(ns "b$i")" route add default via "10.5.$i.1" table 100
 		ip -n "$(ns "b$i")" -6 route add default via "fd05:$i::1" table 100
+		# What is for lb4 itself, answers to its checks, goes there.
+		ip -n "$(ns "b$i")" route add "10.4.$i.0/24" dev lb table 100
+		ip -n "$(ns "b$i")" -6 route add "fd04:$i::/64" dev lb table 100
 		for vip in "$VIP" "$VIP2"; do
 			ip -n "$(ns "b$i")" rule add from "$vip" lookup 100
 		done
