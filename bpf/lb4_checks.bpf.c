@@ -16,6 +16,7 @@
 #include "lb4_check.h"
 #include "lb4_fastpath.h"
 #include "outer.h"
+#include "vlan.h"
 
 /* Goes on as if there was no program: tcx and clsact agree on the number. */
 #define GO_ON -1
@@ -125,7 +126,7 @@ int lb4_check_in(struct __sk_buff *skb)
 	struct lb4_check *c;
 	__u32 at;
 
-	if (skb->vlan_present || !read_packet(skb, &p))
+	if (is_of_vlan(skb) || !read_packet(skb, &p))
 		return GO_ON;
 	c = find(p.tuple.destination_port);
 	if (!c || p.tuple.source_port != c->port || !ip_equal(p.tuple.source, c->vip))

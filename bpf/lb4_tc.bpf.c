@@ -21,6 +21,7 @@
 
 #include "forward.h"
 #include "icmp_make.h"
+#include "vlan.h"
 
 #define CHECKSUM_COMPLETE 2
 #define CHECKSUM_PARTIAL  3
@@ -248,5 +249,5 @@ lb4_inline int hook_too_big(struct __sk_buff *skb, __u32 mtu)
 SEC("tc")
 int lb4_tc(struct __sk_buff *skb)
 {
-	return skb->vlan_present ? HOOK_GO_ON : forward(skb);
+	return is_of_vlan(skb) ? HOOK_GO_ON : forward(skb);
 }

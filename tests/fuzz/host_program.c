@@ -35,7 +35,7 @@ struct host_sk_buff {
 	__u32 len;
 	__u32 ifindex;
 	__u32 gso_size;
-	__u32 vlan_present;
+	__u32 vlan_present, vlan_tci;
 	__be16 protocol;
 };
 #define __sk_buff	      host_sk_buff
@@ -258,7 +258,8 @@ enum host_action host_program_run(struct host_packet *p, uint32_t *ret_out)
 					.len = (__u32)p->size,
 					.ifindex = p->interface,
 					.gso_size = p->segment,
-					.vlan_present = p->has_vlan_tag};
+					.vlan_present = p->has_vlan_tag,
+					.vlan_tci = p->has_vlan_tag};
 	if (p->size >= ETH_HLEN)
 		memcpy(&now.skb.protocol, p->data + 12, sizeof(now.skb.protocol));
 	now.kernel.ip_summed = p->checksum_state & 3u;
