@@ -14,12 +14,15 @@ IPERF=5201
 
 lab_up 6
 backend_start b1 b2 b3 b4 b5 b6
+# More backends, with the same ports.
+printf 'address add %s/24 dev lb\n' 10.4.6.3 10.4.6.4 10.4.6.5 | ns_batch b6
+ip -n "$(ns b5)" address add 10.4.5.3/24 dev lb
 
-# $1: weight of b5, $2: further backends of iperf and echo, $3: a further setting of echo
+# $1: weight of b5, $2: further backends of iperf and echo, whose ports stand as @, $3: a further setting of echo
 describe() {
 	config
-	service iperf "$VIP" $IPERF "b1 b2 b3 b4 b5*$1 b6 $2" "hash: source"
-	service_each echo "$VIP [$VIP6]" echo "b1 b2 b3 b4 b5*$1 b6 $2" "check: {tcp: true, interval: 500ms}" "$3"
+	service iperf "$VIP" $IPERF "b1 b2 b3 b4 b5*$1 b6 ${2//@/$IPERF}" "hash: source"
+	service_each echo "$VIP [$VIP6]" echo "b1 b2 b3 b4 b5*$1 b6 ${2//@/${PORT[echo]}}" "check: {tcp: true, interval: 500ms}" "$3"
 	service id "$VIP" id "b1 b2 b3 b4 b5*$1 b6" "check: {tcp: true, interval: 500ms}"
 }
 
@@ -60,37 +63,43 @@ wait_until 10 "all iperf3 streams run" running $((4 * STREAMS + 4)) iperf
 
 # One round of everything that lbctl can do to other backends.
 change_others() {
-	lbctl add iperf extra 10.4.6.2:5202 --weight 3 >/dev/null
-	lbctl add echo extra "10.4.6.2:${PORT[id]}" --weight 2 >/dev/null
-	lbctl weight iperf b5 7 >/dev/null
-	lbctl weight echo b5 7 >/dev/null
-	lbctl drain echo b6 >/dev/null
-	lbctl drain iperf b6 >/dev/null
-	lbctl weight echo b5 0 >/dev/null
-	lbctl drain id b5 >/dev/null
-	lbctl disable id b4 >/dev/null
-	lbctl add id extra "10.4.6.2:${PORT[greet]}" --weight 0 >/dev/null
-	lbctl undrain id b5 >/dev/null
-	lbctl enable id b4 >/dev/null
-	lbctl remove id b6 >/dev/null
-	lbctl undrain echo b6 >/dev/null
-	lbctl disable echo b5 >/dev/null
-	lbctl remove echo extra >/dev/null
-	lbctl enable echo b5 >/dev/null
-	lbctl remove iperf extra >/dev/null
-	lbctl remove iperf b5 >/dev/null
-	lbctl remove echo b6 >/dev/null
+	local line
+	while read -r line; do
+		# shellcheck disable=SC2086 # words are meant
+		lbctl $line >/dev/null || fail "refused in round $rounds: $line"
+	done <<-E2
+		add iperf extra 10.4.6.3:$IPERF --weight 3
+		add echo extra 10.4.6.3:${PORT[echo]} --weight 2
+		weight iperf b5 7
+		weight echo b5 7
+		drain echo b6
+		drain iperf b6
+		weight echo b5 0
+		drain id b5
+		disable id b4
+		add id extra 10.4.6.3:${PORT[id]} --weight 0
+		undrain id b5
+		enable id b4
+		remove id b6
+		undrain echo b6
+		disable echo b5
+		remove echo extra
+		enable echo b5
+		remove iperf extra
+		remove iperf b5
+		remove echo b6
+	E2
 }
 
 reloads=0 rounds=0 end=$(($(now_ms) + SECONDS_LONG * 1000 - 1500))
 while ((reloads < 10 || $(now_ms) < end)); do
-	change_others || fail "a change was refused in round $rounds"
+	change_others
 	rounds=$((rounds + 1))
 	if ((reloads < 10)); then
 		case $((reloads % 3)) in
-		0) describe 5 "new=10.4.6.2:5203*2" "tries: 2" ;;
+		0) describe 5 "new=10.4.6.4:@*2" "tries: 2" ;;
 		1) describe 2 "" "half_closed_timeout: 30m" ;;
-		2) describe 1 "new=10.4.6.2:5204 newer=10.4.5.2:5204" "tries: 3" ;;
+		2) describe 1 "new=10.4.6.5:@ newer=10.4.5.3:@" "tries: 3" ;;
 		esac
 		write_config
 		lbctl reload >"$DIR/reload.txt" 2>&1 || fail "reload $reloads: $(cat "$DIR/reload.txt")"

@@ -42,7 +42,12 @@ answers 0 'b[12]' explain web 10.4.0.2:1234 --local "$VIP:${PORT[echo]}"
 answers 0 'b[12]' table web
 answers 0 . check "$DIR/lb4.yaml"
 answers 0 . reload
-answers 0 . add web b3 10.4.2.2:1 --weight 4
+NEW=10.4.2.2:1
+if [[ $FORWARD == dsr-* ]]; then
+	answers 1 'does not change ports' add web b3 $NEW
+	NEW=10.4.2.3:${PORT[echo]}
+fi
+answers 0 . add web b3 $NEW --weight 4
 answers 0 . weight web b3 5
 answers 0 . drain web b3 --timeout 1s
 answers 0 . undrain web b3
@@ -50,7 +55,7 @@ answers 0 . disable web b3
 answers 0 . enable web b3
 answers 0 . remove web b3
 for verb in status services backends connections "explain web 10.4.0.2:1234" "table web" "check $DIR/lb4.yaml" reload \
-	"add web b3 10.4.2.2:1" "weight web b3 5" "drain web b3" "undrain web b3" "disable web b3" "enable web b3" "remove web b3"; do
+	"add web b3 $NEW" "weight web b3 5" "drain web b3" "undrain web b3" "disable web b3" "enable web b3" "remove web b3"; do
 	# shellcheck disable=SC2086 # words are meant
 	lbctl --json $verb | jq -e 'type == "object"' >/dev/null || fail "lbctl --json $verb is not an object"
 done

@@ -58,7 +58,7 @@ start=$(now_ms)
 blackhole b1
 check_within 3 "tcp: a blackhole is found" down tcp b1
 # The next check is at most 330 ms away, then timeouts of 400 and two intervals of 100 between.
-check_number "within interval and fall × timeout, ms" $(($(now_ms) - start)) '<' 2000
+check_timing "within interval and fall × timeout, ms" $(($(now_ms) - start)) '<' 2000
 check_matches "as a timeout" "$(backend_value tcp b1 last_error)" "within 300ms"
 unblackhole b1
 check_within 4 "tcp: the return is found" up tcp b1

@@ -95,6 +95,6 @@ for b in b1 b2 b3 b4; do
 done
 wait_until 5 "all return" all_up
 
-lbctl add short b5 10.4.4.2:7002 --backup >/dev/null
+lbctl add short b5 "10.4.4.3:${PORT[id]}" --backup >/dev/null
 check_equal "a backup added at run time" "$(backend_value short b5 backup)" true
 pass

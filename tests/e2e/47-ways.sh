@@ -71,7 +71,7 @@ ip -n "$(ns b1)" route add 10.4.100.1 via 10.5.1.1
 backend_start b1 b2 b3
 spawn_in b2 iperf3 -s >"$DIR/iperf3-server.txt" 2>&1 &
 PIDS+=($!)
-config "interfaces: [to-b1, to-b2, to-client, to-r1, to-r2]"
+config "interfaces: $(at_hook to-b1 to-b2 to-client to-r1 to-r2)"
 service echo "$VIP" echo "far=10.5.0.1:${PORT[echo]} b2 b3"
 service far "$VIP:1001" echo "far=10.5.0.1:${PORT[echo]}"
 service near "$VIP:1002" echo b2

@@ -51,7 +51,7 @@ comments() {
 
 lab_up 1
 backend_start b1
-config "interfaces: [to-b1, to-client]"
+config "interfaces: $(at_hook to-b1 to-client)"
 service http "$VIP" http b1
 service http6 "[$VIP6]" http b1@6
 service echo "$VIP" echo b1

@@ -108,7 +108,9 @@ sleep_until_streams() {
 	(($(lbctl --json services | jq '[.services[] | select(.name | startswith("echo")) | .accepted] | add') >= 90 + 24))
 }
 wait_until 5 "streams run" sleep_until_streams
-lbctl drain echo b1 >/dev/null
+lbctl drain echo b1 --wait >"$DIR/wait.txt" 2>&1 &
+WAIT=$!
+wait_until 3 "b1 drains" backend_is echo b1 '.admin == "draining"'
 lbctl drain echo-ipip b2 >/dev/null
 lbctl weight echo6 b2@6 5 >/dev/null 2>&1 || lbctl weight echo6 b2 5 >/dev/null
 new_one_avoids() {
@@ -130,7 +132,9 @@ moved_from() {
 check "explain shows slots that move, and whose they were" moved_from b1
 check_within 5 "and its old ones are known" eval '(($(backend_value echo b1 active) > 2))'
 lbctl remove echo b3 >/dev/null
+check_not "drain --wait does not return while they are there" is_dead "$WAIT"
 lbctl undrain echo b1 >/dev/null
+finished "$WAIT" && fail "drain --wait says that b1 was drained: $(cat "$DIR/wait.txt")"
 lbctl reload >/dev/null
 check_equal "with the fast path off" "$(lbctl fastpath off >/dev/null; fast .state)" off
 lab short --to "$VIP:${PORT[id]}" --rate 300 --duration 500ms >"$DIR/short.json" || fail "$(cat "$DIR/short.json")"

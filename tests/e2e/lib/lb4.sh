@@ -136,7 +136,7 @@ ports_also() {
 }
 
 # service_each: the same as service, which must be one for each family where only the splicer takes both: then the
-# second is called NAME6.
+# second is called NAME6, and has the backends that are given by name alone.
 service_each() {
 	local name=$1 listen=$2 port=$3 backends=$4 word four=() six=() backends6=()
 	shift 4
@@ -149,8 +149,7 @@ service_each() {
 	done
 	for word in $backends; do
 		word=${word/@6/}
-		[[ ! $word =~ ^(b[0-9]+)(.*)$ ]] || word=${BASH_REMATCH[1]}@6${BASH_REMATCH[2]}
-		backends6+=("$word")
+		[[ ! $word =~ ^(b[0-9]+)(.*)$ ]] || backends6+=("${BASH_REMATCH[1]}@6${BASH_REMATCH[2]}")
 	done
 	service "$name" "${four[*]}" "$port" "${backends//@6/}" "$@"
 	service "${name}6" "${six[*]}" "$port" "${backends6[*]}" "$@"
