@@ -57,8 +57,8 @@ if in_ns lb ip link add link to-b2 name to-b2.7 type vlan id 7 2>/dev/null; then
 		address add 10.4.2.2/24 dev lb.7
 		address add fd04:2::2/64 dev lb.7 nodad
 		link set lb.7 up
-		route add default via 10.4.2.1
-		route add ::/0 via fd04:2::1
+		route replace default via 10.4.2.1
+		route replace ::/0 via fd04:2::1
 	E
 fi
 config "interfaces: [$INTERFACES]"
