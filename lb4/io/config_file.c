@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,43 +9,7 @@
 
 #include "cleanup.h"
 #include "config_file.h"
-
-/* Reads to the end, or one byte past the limit. */
-static ssize_t read_all(int fd, char *buffer, size_t size)
-{
-	size_t n = 0;
-
-	while (n < size) {
-		ssize_t r = read(fd, buffer + n, size - n);
-
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r < 0)
-			return -errno;
-		if (r == 0)
-			break;
-		n += (size_t)r;
-	}
-	return (ssize_t)n;
-}
-
-/* All of the file, at most one byte past the limit. */
-static int read_file(int fd, char **ret_text, size_t *ret_size)
-{
-	_cleanup_(freep) char *text = malloc(CONFIG_FILE_MAX + 1);
-	ssize_t size;
-
-	if (!text)
-		return -ENOMEM;
-	size = read_all(fd, text, CONFIG_FILE_MAX + 1);
-	if (size < 0)
-		return (int)size;
-	if ((size_t)size > CONFIG_FILE_MAX)
-		return -EFBIG;
-	*ret_text = take_ptr(text);
-	*ret_size = (size_t)size;
-	return 0;
-}
+#include "file.h"
 
 int config_file_read(const char *path, struct config **ret, struct config_errors *ret_errors)
 {
@@ -59,7 +21,7 @@ int config_file_read(const char *path, struct config **ret, struct config_errors
 	*ret_errors = (struct config_errors){};
 	if (fd < 0)
 		return -errno;
-	r = read_file(fd, &text, &size);
+	r = file_read(fd, CONFIG_FILE_MAX, &text, &size);
 	return r < 0 ? r : config_parse(text, size, ret, ret_errors);
 }
 
@@ -67,7 +29,7 @@ static int holds(int fd, const char *text, size_t size, bool *ret)
 {
 	_cleanup_(freep) char *found = NULL;
 	size_t found_size = 0;
-	int r = read_file(fd, &found, &found_size);
+	int r = file_read(fd, CONFIG_FILE_MAX, &found, &found_size);
 
 	if (r == -EFBIG) {
 		*ret = false;
@@ -84,21 +46,6 @@ int config_file_holds(const char *path, const char *text, size_t size, bool *ret
 	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	return fd < 0 ? -errno : holds(fd, text, size, ret);
-}
-
-static int write_all(int fd, const char *text, size_t size)
-{
-	while (size > 0) {
-		ssize_t n = write(fd, text, size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		text += n;
-		size -= (size_t)n;
-	}
-	return 0;
 }
 
 /*
@@ -136,10 +83,7 @@ static int fill(int fd, const struct stat *like, const char *text, size_t size,
 	if (fchmod(fd, like->st_mode & 07777) < 0)
 		return -errno;
 	*ret_step = "write";
-	r = write_all(fd, text, size);
-	if (r >= 0 && fsync(fd) < 0)
-		r = -errno;
-	return r;
+	return file_write(fd, text, size);
 }
 
 /* Nobody has written to the file, or put another in its place. */
@@ -154,18 +98,6 @@ static bool is_untouched(int fd, const char *path, const struct stat *before)
 	       open_one.st_mtim.tv_nsec == before->st_mtim.tv_nsec;
 }
 
-/* A rename is there for good once its directory is. */
-static void sync_directory(const char *path)
-{
-	char copy[PATH_MAX];
-	_cleanup_(closep) int fd = -1;
-
-	snprintf(copy, sizeof(copy), "%s", path);
-	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd >= 0)
-		fsync(fd);
-}
-
 static int replace(int fd, const char *path, const struct stat *before, const char *temporary,
 		   const char *text, size_t size, const char **ret_step)
 {
@@ -173,10 +105,9 @@ static int replace(int fd, const char *path, const struct stat *before, const ch
 	int r;
 
 	*ret_step = "create a file beside it";
-	unlink(temporary); /* of one like us that was killed */
-	new = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (new < 0)
-		return -errno;
+	r = file_create(temporary, &new);
+	if (r < 0)
+		return r;
 	r = fill(new, before, text, size, ret_step);
 	if (r >= 0 && !is_untouched(fd, path, before))
 		r = -ESTALE;
@@ -218,6 +149,6 @@ int config_file_replace(const char *path, const char *old, size_t old_size, cons
 	}
 	r = replace(fd, real, &before, temporary, new, new_size, ret_step);
 	if (r >= 0)
-		sync_directory(real);
+		file_sync_directory(real); /* what there is to be done is done */
 	return r;
 }
