@@ -334,7 +334,7 @@ static bool suspend(struct exchange *e)
 	struct http_exchanges *all = e->all;
 	struct epoll_event event = {.events = EPOLLRDHUP, .data.fd = socket_of(e)};
 
-	if (all->n_waiting >= all->options->waiting_max) {
+	if (!e->response.settle && all->n_waiting - all->n_settling >= all->options->waiting_max) {
 		refuse(e, MHD_HTTP_SERVICE_UNAVAILABLE, "too many clients wait already",
 		       "ask without waiting");
 		return false;
@@ -344,6 +344,7 @@ static bool suspend(struct exchange *e)
 	e->response.wait = 0;
 	list_append(&all->waiting, &e->waiting);
 	all->n_waiting++;
+	all->n_settling += e->response.settle != NULL;
 	/* Without it a client that hangs up is noticed when its time is over. */
 	epoll_ctl(all->epoll_fd, EPOLL_CTL_ADD, event.data.fd, &event);
 	MHD_suspend_connection(e->connection);
@@ -356,6 +357,7 @@ static void stop_waiting(struct exchange *e)
 		return;
 	list_unlink(&e->waiting);
 	e->all->n_waiting--;
+	e->all->n_settling -= e->response.settle != NULL;
 	epoll_ctl(e->all->epoll_fd, EPOLL_CTL_DEL, socket_of(e), NULL);
 }
 
@@ -412,13 +414,22 @@ nsec_t http_exchanges_deadline(const struct http_exchanges *all)
 /* The whole request is there; false: it was put off. */
 static bool handle(struct exchange *e, const char *method)
 {
+	bool waits;
+
 	e->request.method = method;
 	e->request.path = e->path;
 	e->request.body = e->body ? e->body : "";
 	e->request.waited = e->all->closing || (e->wait_until && e->wait_until <= e->all->now);
-	e->response.status = MHD_HTTP_OK;
-	e->route->handle(e->all->options->context, &e->request, &e->response);
-	if (e->response.wait && suspend(e))
+	if (!e->response.settle) {
+		e->response.status = MHD_HTTP_OK;
+		e->route->handle(e->all->options->context, &e->request, &e->response);
+	}
+	if (e->response.settle)
+		waits = !e->response.settle(e->all->options->context, &e->response,
+					    e->request.waited);
+	else
+		waits = e->response.wait > 0;
+	if (waits && suspend(e))
 		return false;
 	drop_body(e);
 	return true;

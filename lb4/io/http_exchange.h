@@ -18,6 +18,7 @@ struct http_exchanges {
 	unsigned n_answers; /* being sent */
 	struct list waiting;
 	unsigned n_waiting;
+	unsigned n_settling; /* of them, those that have been carried out */
 	int epoll_fd; /* the server's: a client that hangs up while it waits is seen by that */
 	bool closing; /* nobody waits any more */
 	nsec_t now;

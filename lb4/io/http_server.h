@@ -30,7 +30,7 @@ struct http_request {
  */
 const char *http_request_value(const struct http_request *q, const char *name);
 
-/* A handler fills in one of `body`, `read` and `wait`. */
+/* A handler fills in one of `body`, `read`, and `wait` with or without `settle`. */
 struct http_response {
 	unsigned status;
 	const char *content_type; /* static */
@@ -45,6 +45,13 @@ struct http_response {
 	/* No answer yet: the handler is asked again after http_server_wake(), and at the latest after
 	 * this time, counted from the first asking. Not when `waited`. */
 	nsec_t wait;
+
+	/*
+	 * The handler has done what it was asked for, and must not be asked again: from now on this
+	 * is, at once and as it would be, until it has made the answer from `stream` (which it frees
+	 * then) and returns true. `last`: it must. Such requests do not count against waiting_max.
+	 */
+	bool (*settle)(void *context, struct http_response *r, bool last);
 };
 
 struct http_server_options {

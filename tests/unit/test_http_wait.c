@@ -45,6 +45,38 @@ static void get_now(void *context, const struct http_request *q, struct http_res
 	answer_text(ret, "now");
 }
 
+/* Its work is done once; its answer waits for news. */
+static unsigned n_done, n_freed;
+
+static bool settle(void *context, struct http_response *r, bool last)
+{
+	(void)context;
+	n_asked++;
+	if (!news && !last)
+		return false;
+	r->free(r->stream);
+	*r = (struct http_response){.status = 201};
+	answer_text(r, news ? news : "not yet");
+	return true;
+}
+
+static void free_stream(void *stream)
+{
+	assert_ptr_equal(stream, &n_done);
+	n_freed++;
+}
+
+static void post_work(void *context, const struct http_request *q, struct http_response *ret)
+{
+	(void)context;
+	(void)q;
+	n_done++;
+	ret->wait = longest;
+	ret->settle = settle;
+	ret->stream = &n_done;
+	ret->free = free_stream;
+}
+
 static void refuse(unsigned status, const char *error, const char *hint, struct http_response *ret)
 {
 	(void)status;
@@ -56,6 +88,7 @@ static const struct http_route routes[] = {
 	{"GET", "/news", NULL, get_news},
 	{"POST", "/news", NULL, get_news},
 	{"GET", "/now", NULL, get_now},
+	{"POST", "/work", NULL, post_work},
 };
 
 struct fixture {
@@ -97,7 +130,7 @@ static int setup(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	news = NULL;
-	n_asked = 0;
+	n_asked = n_done = n_freed = 0;
 	longest = 20 * NSEC_PER_SEC;
 	strcpy(f->directory, "/tmp/lb4-test-wait-XXXXXX");
 	assert_non_null(mkdtemp(f->directory));
@@ -301,6 +334,74 @@ static void closing_waits_for_those_who_waited(void **state)
 	is_told(f, 0, 200, "the end");
 }
 
+static void order(struct fixture *f, size_t i)
+{
+	static const char request[] = "POST /work HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
+
+	assert_true(http_client_send(&f->pump, &f->clients[i], request, strlen(request)));
+}
+
+static void work_is_done_once(void **state)
+{
+	struct fixture *f = *state;
+
+	order(f, 0);
+	assert_true(n_wait(f, 1));
+	http_server_wake(f->server);
+	assert_true(pump_idle(&f->pump, 100) < 10);
+	assert_int_equal(n_done, 1);
+	assert_int_equal(n_freed, 0);
+	happen(f, "written");
+	is_told(f, 0, 201, "written");
+	assert_int_equal(n_done, 1);
+	assert_int_equal(n_freed, 1);
+	/* Who need not wait, does not. */
+	order(f, 0);
+	is_told(f, 0, 201, "written");
+	assert_int_equal(n_done, 2);
+	/* And not for ever. */
+	news = NULL;
+	longest = 50 * NSEC_PER_MSEC;
+	order(f, 0);
+	is_told(f, 0, 201, "not yet");
+	assert_int_equal(n_freed, 3);
+}
+
+/* What is done cannot be refused any more; and it takes no place of those who wait for news. */
+static void work_has_no_limit_of_its_own(void **state)
+{
+	struct fixture *f = *state;
+
+	ask(f, 0, 1);
+	ask(f, 1, 2);
+	order(f, 2);
+	assert_true(n_wait(f, 3));
+	http_client_deinit(&f->clients[0]);
+	assert_true(n_wait(f, 2));
+	ask(f, 3, 3);
+	http_client_deinit(&f->clients[2]); /* nobody hears that it is done */
+	assert_true(n_wait(f, 2));
+	assert_int_equal(n_done, 1);
+	assert_int_equal(n_freed, 1);
+	order(f, 1); /* behind its question */
+	happen(f, "fire");
+	is_told(f, 1, 200, "fire");
+	is_told(f, 3, 200, "fire");
+	is_told(f, 1, 201, "fire");
+}
+
+static void closing_settles(void **state)
+{
+	struct fixture *f = *state;
+
+	order(f, 0);
+	assert_true(n_wait(f, 1));
+	f->server = http_server_close(f->server);
+	f->pump.run = NULL;
+	is_told(f, 0, 201, "not yet");
+	assert_int_equal(n_freed, 1);
+}
+
 #define WAIT_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -315,6 +416,9 @@ int main(void)
 		WAIT_TEST(bodies_are_kept),
 		WAIT_TEST(closing_tells_those_who_wait),
 		WAIT_TEST(closing_waits_for_those_who_waited),
+		WAIT_TEST(work_is_done_once),
+		WAIT_TEST(work_has_no_limit_of_its_own),
+		WAIT_TEST(closing_settles),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
