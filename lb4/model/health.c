@@ -122,11 +122,15 @@ static enum health_why why_failed(const struct backend_health *h)
 	return h->verdict == VERDICT_DOWN ? HEALTH_CHECK : HEALTH_UNCHECKED;
 }
 
+static bool check_says_down(const struct backend_health *h)
+{
+	return h->verdict == VERDICT_DOWN || (h->verdict == VERDICT_UNKNOWN && h->presumed_down);
+}
+
 /* Draws the conclusion from all that is known. Returns whether it is another one. */
 static bool conclude(struct backend_health *h, nsec_t now)
 {
-	bool check_down =
-		h->verdict == VERDICT_DOWN || (h->verdict == VERDICT_UNKNOWN && h->presumed_down);
+	bool check_down = check_says_down(h);
 	bool before = h->failed, known = health_known_failed(h);
 
 	h->failed = h->held || check_down;
@@ -202,6 +206,60 @@ bool health_configure(struct backend_health *h, const struct check_config *check
 		h->strikes = 0;
 	}
 	return health_on_time(h, now);
+}
+
+void health_keep(const struct backend_health *h, struct health_kept *ret)
+{
+	*ret = (struct health_kept){
+		.verdict = h->verdict,
+		.result_ok = h->result_ok,
+		.presumed_down = h->presumed_down,
+		.since = h->since,
+		.held = h->held,
+		.held_until = h->held_until,
+		.ejected_at = h->ejected_at,
+		.evidence_at = h->evidence_at,
+		.trial_until = h->trial_until,
+		.strikes = h->strikes,
+		.error_at = h->error_at,
+	};
+	snprintf(ret->error, sizeof(ret->error), "%s", h->error);
+}
+
+static nsec_t at_most(nsec_t a, nsec_t b)
+{
+	return a < b ? a : b;
+}
+
+void health_restore(struct backend_health *h, const struct check_config *check,
+		    const struct passive_config *passive, const struct health_kept *kept,
+		    bool fresh, nsec_t now)
+{
+	nsec_t hold_end = nsec_add(now, passive->hold_max);
+	bool down;
+
+	health_init(h, check, passive, false, now);
+	h->verdict = kept->verdict;
+	h->result_ok = kept->result_ok;
+	h->presumed_down = kept->presumed_down;
+	h->since = at_most(kept->since, now);
+	h->held = kept->held;
+	h->held_until = at_most(kept->held_until, hold_end);
+	h->ejected_at = at_most(kept->ejected_at, now);
+	h->evidence_at = at_most(kept->evidence_at, now);
+	h->trial_until = at_most(kept->trial_until, hold_end);
+	h->strikes = kept->strikes;
+	note_error(h, kept->error, at_most(kept->error_at, now));
+
+	down = check_says_down(h);
+	if (!fresh) {
+		h->verdict = VERDICT_UNKNOWN;
+		h->presumed_down = down;
+	}
+	/* Not news: `since` stays. */
+	h->failed = h->held || down;
+	h->why = h->failed ? why_failed(h) : HEALTH_GOOD;
+	health_configure(h, check, passive, now);
 }
 
 bool health_on_result(struct backend_health *h, bool ok, enum verdict_state verdict, nsec_t latency,

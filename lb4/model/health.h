@@ -104,6 +104,31 @@ struct backend_health {
 void health_init(struct backend_health *h, const struct check_config *check,
 		 const struct passive_config *passive, bool presumed_down, nsec_t now);
 
+/* What of it outlives the process. */
+struct health_kept {
+	enum verdict_state verdict;
+	bool result_ok, presumed_down;
+	nsec_t since;
+
+	bool held;
+	nsec_t held_until, ejected_at, evidence_at, trial_until; /* 0: never */
+	uint32_t strikes;
+
+	char error[HEALTH_ERROR_MAX];
+	nsec_t error_at;
+};
+
+void health_keep(const struct backend_health *h, struct health_kept *ret);
+
+/*
+ * A backend that a process before knew. While `fresh` its verdict holds until results change it; one
+ * that is older is no longer believed: who was down stays so until the first good result, and of
+ * others the first result decides. No hold is longer than the settings have it, whatever clocks say.
+ */
+void health_restore(struct backend_health *h, const struct check_config *check,
+		    const struct passive_config *passive, const struct health_kept *kept,
+		    bool fresh, nsec_t now);
+
 /* That something speaks against it: it is not merely presumed to be down. */
 bool health_known_failed(const struct backend_health *h);
 

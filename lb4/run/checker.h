@@ -35,6 +35,9 @@ struct check_target {
 	struct address address;
 	struct check_path path;
 	struct check_config check; /* targets with CHECK_NONE are left out */
+	/* What a probe that is new begins with: of a process before. Targets that share one and do
+	 * not agree leave it to the first result. */
+	enum verdict_state verdict;
 };
 
 /* One result for one target. */

@@ -121,6 +121,15 @@ static struct watch *find_last(const struct watch_set *s, const struct check_tar
 	return NULL;
 }
 
+/* Who knows nothing has no say. */
+static void begin_with(struct watch *w, enum verdict_state verdict)
+{
+	if (verdict == VERDICT_UNKNOWN || w->disputed)
+		return;
+	w->disputed = w->verdict.state != VERDICT_UNKNOWN && w->verdict.state != verdict;
+	w->verdict.state = w->disputed ? VERDICT_UNKNOWN : verdict;
+}
+
 static int add_target(struct watch_set *s, const struct check_target *target)
 {
 	struct watch *w = find_last(s, target);
@@ -133,6 +142,7 @@ static int add_target(struct watch_set *s, const struct check_target *target)
 			return r;
 		s->watches[s->n_watches++] = w;
 	}
+	begin_with(w, target->verdict);
 	subscriber = &s->subscribers[s->n_subscribers++];
 	*subscriber = (struct subscriber){.id = target->id};
 	subscribe(w, subscriber);

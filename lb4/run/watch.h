@@ -53,6 +53,7 @@ struct watch {
 	struct list waiting; /* linked when due while no flight is to be had */
 	bool fresh;	     /* never scheduled */
 	bool gone;	     /* in no set: ends with its flight */
+	bool disputed;	     /* its targets begin with different verdicts */
 	struct watch *twin;  /* scratch of watch_set_adopt() */
 
 	/* The last result, of which `at` is 0 before the first. */

@@ -396,6 +396,99 @@ static void names(void **state)
 	assert_string_equal(health_why_name(HEALTH_PASSIVE), "passive");
 }
 
+/* --- Across a restart --- */
+
+static void restored(const struct backend_health *before, bool fresh, nsec_t now,
+		     struct backend_health *ret)
+{
+	struct health_kept kept;
+
+	health_keep(before, &kept);
+	health_restore(ret, &check, &passive, &kept, fresh, now);
+}
+
+static void a_verdict_goes_on(void **state)
+{
+	struct backend_health h, again;
+
+	(void)state;
+	health_init(&h, &check, &passive, false, S);
+	result(&h, false, VERDICT_DOWN, 2 * S);
+	restored(&h, true, 3 * S, &again);
+	assert_true(again.failed);
+	assert_int_equal(again.why, HEALTH_CHECK);
+	assert_int_equal(again.since, 2 * S);
+	assert_string_equal(again.error, "refused");
+	assert_int_equal(again.error_at, 2 * S);
+	/* One good result is not enough for the checker, and so not here. */
+	assert_false(result(&again, true, VERDICT_DOWN, 4 * S));
+	assert_true(again.failed);
+	assert_true(result(&again, true, VERDICT_UP, 5 * S));
+
+	result(&h, true, VERDICT_UP, 6 * S);
+	restored(&h, true, 7 * S, &again);
+	assert_false(again.failed);
+	assert_int_equal(again.verdict, VERDICT_UP);
+	assert_int_equal(again.since, 6 * S);
+}
+
+/* Who was down stays out until something good is heard; who was up is as new. */
+static void an_old_verdict_is_not_believed(void **state)
+{
+	struct backend_health h, again;
+
+	(void)state;
+	health_init(&h, &check, &passive, false, S);
+	result(&h, false, VERDICT_DOWN, 2 * S);
+	restored(&h, false, 300 * S, &again);
+	assert_true(again.failed);
+	assert_false(health_known_failed(&again));
+	assert_int_equal(again.since, 2 * S);
+	assert_true(result(&again, true, VERDICT_UP, 301 * S));
+	assert_false(again.failed);
+
+	result(&h, true, VERDICT_UP, 3 * S);
+	restored(&h, false, 300 * S, &again);
+	assert_false(again.failed);
+	assert_int_equal(again.verdict, VERDICT_UNKNOWN);
+	assert_true(result(&again, false, VERDICT_DOWN, 301 * S));
+
+	health_init(&h, &check, &passive, true, S); /* nobody has seen it up yet */
+	restored(&h, true, 3 * S, &again);
+	assert_true(again.failed);
+	assert_int_equal(again.why, HEALTH_UNCHECKED);
+}
+
+static void a_hold_goes_on(void **state)
+{
+	struct backend_health h, again;
+
+	(void)state;
+	health_init(&h, &no_check, &passive, false, S);
+	assert_true(health_on_passive(&h, 3, "refused", 10 * S)); /* for 2 s */
+	{
+		struct health_kept kept;
+
+		health_keep(&h, &kept);
+		health_restore(&again, &no_check, &passive, &kept, true, 11 * S);
+		assert_true(again.failed);
+		assert_int_equal(again.why, HEALTH_PASSIVE);
+		assert_int_equal(health_next(&again), 12 * S);
+		assert_true(health_on_time(&again, 12 * S));
+		/* On trial, and a second ejection lasts longer. */
+		assert_true(health_on_passive(&again, 1, "refused", 13 * S));
+		assert_int_equal(health_next(&again), 17 * S);
+
+		/* Over while lb4 was away. */
+		health_restore(&again, &no_check, &passive, &kept, true, 13 * S);
+		assert_false(again.failed);
+		/* A clock that was turned back makes no hold of a year. */
+		kept.held_until = 1000000 * S;
+		health_restore(&again, &no_check, &passive, &kept, true, 13 * S);
+		assert_int_equal(health_next(&again), 23 * S);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -413,6 +506,9 @@ int main(void)
 		cmocka_unit_test(reload_carries_over),
 		cmocka_unit_test(error_is_bounded),
 		cmocka_unit_test(names),
+		cmocka_unit_test(a_verdict_goes_on),
+		cmocka_unit_test(an_old_verdict_is_not_believed),
+		cmocka_unit_test(a_hold_goes_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,6 +32,41 @@ static void equal_targets_are_one_probe(void **state)
 	world_deinit(&w);
 }
 
+/* What a process before has found out is where a probe begins, and no result. */
+static void begins_with_a_verdict(void **state)
+{
+	struct check_target targets[] = {target(1, 80, &check_tcp), target(2, 81, &check_tcp),
+					 target(3, 80, &check_tcp), target(4, 82, &check_tcp),
+					 target(5, 82, &check_tcp), target(6, 82, &check_tcp)};
+	const struct watch_set *s;
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	s = &w.prober.set;
+	targets[0].verdict = VERDICT_DOWN; /* and 3, which shares its probe, knows nothing */
+	targets[1].verdict = VERDICT_UP;
+	targets[3].verdict = targets[5].verdict = VERDICT_DOWN;
+	targets[4].verdict = VERDICT_UP; /* they do not agree */
+	set(&w, targets, ARRAY_SIZE(targets));
+	assert_int_equal(s->n_watches, 3);
+	assert_int_equal(s->watches[0]->verdict.state, VERDICT_DOWN);
+	assert_int_equal(s->watches[1]->verdict.state, VERDICT_UP);
+	assert_int_equal(s->watches[2]->verdict.state, VERDICT_UNKNOWN);
+	expect_no_report(&w);
+
+	set(&w, targets, 1);
+	connect_next(&w, 0);
+	expect_report(&w, 1, VERDICT_DOWN, NULL);
+	connect_next(&w, 0);
+	expect_report(&w, 1, VERDICT_UP, NULL);
+
+	/* It knows more by then. */
+	set(&w, targets, 1);
+	assert_int_equal(s->watches[0]->verdict.state, VERDICT_UP);
+	world_deinit(&w);
+}
+
 static void replaced_while_idle(void **state)
 {
 	struct check_target targets[] = {target(1, 80, &check_tcp), target(2, 80, &check_tcp)};
@@ -280,6 +315,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(equal_targets_are_one_probe),
+		cmocka_unit_test(begins_with_a_verdict),
 		cmocka_unit_test(replaced_while_idle),
 		cmocka_unit_test(replaced_in_flight),
 		cmocka_unit_test(verdicts_are_inherited),
