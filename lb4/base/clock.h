@@ -29,6 +29,12 @@ static inline nsec_t clock_now(void)
 	return clock_read(CLOCK_MONOTONIC);
 }
 
+/* As clock_now(), and goes on while the machine sleeps. */
+static inline nsec_t clock_boot(void)
+{
+	return clock_read(CLOCK_BOOTTIME);
+}
+
 /* Wall clock, for what people read. */
 static inline nsec_t clock_wall(void)
 {

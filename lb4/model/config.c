@@ -97,6 +97,7 @@ struct config *config_free(struct config *c)
 	free(c->services);
 	free(c->socket_path);
 	free(c->pins);
+	free(c->state_file);
 	for (size_t i = 0; i < c->n_interfaces; i++)
 		free(c->interfaces[i].name);
 	free(c->interfaces);
@@ -115,6 +116,20 @@ const struct service_config *config_find_service(const struct config *c, const c
 	for (size_t i = 0; i < c->n_services; i++)
 		if (!strcmp(c->services[i].name, name))
 			return &c->services[i];
+	return NULL;
+}
+
+const struct backend_config *service_config_find_near(const struct service_config *s,
+						      const char *name, size_t *hint)
+{
+	for (size_t i = 0; i < s->n_backends; i++) {
+		size_t at = (*hint + i) % s->n_backends;
+
+		if (strcmp(s->backends[at].name, name))
+			continue;
+		*hint = at + 1;
+		return &s->backends[at];
+	}
 	return NULL;
 }
 

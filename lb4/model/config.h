@@ -262,6 +262,7 @@ struct config {
 	uint16_t nat_port_low;	  /* what nat sends to backends from; default 10000 … */
 	uint16_t nat_port_high;	  /* … to 29999 */
 	char *pins;		  /* directory of a BPF file system; default /sys/fs/bpf/lb4 */
+	char *state_file;	  /* a path, "off", or "auto", the default */
 	uint64_t max_memory;	  /* bytes that clients may make lb4 hold; 0, the default: any */
 	nsec_t stop_timeout;	  /* what SIGTERM lets connections take to finish; default 30s */
 	enum log_level log_level;
@@ -315,6 +316,13 @@ int config_quick(const char *const *listens, size_t n_listen, const char *const 
 const struct service_config *config_find_service(const struct config *c, const char *name);
 const struct backend_config *service_config_find_backend(const struct service_config *s,
 							 const char *name);
+
+/*
+ * The same for whoever looks for one after the other in nearly the order of the file, so that each is
+ * where the last one was, which *hint remembers: thousands are not compared each with each.
+ */
+const struct backend_config *service_config_find_near(const struct service_config *s,
+						      const char *name, size_t *hint);
 
 /* Reads one backend as an operator gives it at run time; faults as one sentence in *ret_error. */
 int backend_config_parse(const char *name, const char *address, uint32_t weight,

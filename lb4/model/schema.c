@@ -56,6 +56,15 @@ static const char *refuse_file_path(const char *text)
 	return NULL;
 }
 
+static const char *refuse_state_file(const char *text)
+{
+	if (!strcmp(text, "auto") || !strcmp(text, "off"))
+		return NULL;
+	if (*text != '/')
+		return "expected auto, off or a path that begins with /";
+	return refuse_file_path(text);
+}
+
 /* As dev_valid_name() of the kernel, whose isspace() is that of Latin-1. */
 static const char *refuse_interface(const char *text)
 {
@@ -549,6 +558,9 @@ const struct section schema_file = {
 		{"fastpath", SETTING_SECTION, "what nat may use", .section = &schema_fastpath},
 		{"stop_timeout", SETTING_DURATION, "time that SIGTERM gives connections to finish",
 		 "30s", INTO(config, stop_timeout), RANGE(1 * MSEC, DAY), .zero = true},
+		{"state_file", SETTING_TEXT, "file that drains, health and the like outlive lb4 by",
+		 "auto", INTO(config, state_file), RANGE(2, 255), .refuse = refuse_state_file,
+		 .at_start = true},
 		{"log", SETTING_SECTION, "what is logged", .section = &schema_log},
 		{"services", SETTING_SERVICES, "the services, by name",
 		 .required = "a configuration needs at least one service", RANGE(1, SERVICES_MAX),

@@ -22,7 +22,8 @@ struct control {
 	struct unix_socket socket;
 	struct http_server *server;
 	const struct daemon *daemon;
-	uint64_t last_event; /* that those who wait were woken for */
+	uint64_t last_event;   /* that those who wait were woken for … */
+	uint64_t last_written; /* … and the last state */
 };
 
 static const char *const query_service[] = {"service", NULL};
@@ -125,8 +126,12 @@ nsec_t control_deadline(const struct control *c, nsec_t now)
 
 void control_run(struct control *c)
 {
-	if (c->last_event != c->daemon->events.last || capture_has_packets(c->daemon))
+	uint64_t written = c->daemon->keeping.written.number;
+
+	if (c->last_event != c->daemon->events.last || c->last_written != written ||
+	    capture_has_packets(c->daemon))
 		http_server_wake(c->server);
 	c->last_event = c->daemon->events.last;
+	c->last_written = written;
 	http_server_run(c->server, clock_now());
 }

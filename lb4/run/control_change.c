@@ -71,8 +71,8 @@ void control_post_stop(void *context, const struct http_request *q, struct http_
 }
 
 /* Answers a change of a backend: with what it now is, when it still is. */
-static void answer_change(const struct daemon *d, const struct http_request *q, const char *name,
-			  int r, const char *error, struct http_response *ret)
+static void answer_change(struct daemon *d, const struct http_request *q, const char *name, int r,
+			  const char *error, struct http_response *ret)
 {
 	const struct live_service *s = daemon_find_service(d, http_request_value(q, "service"));
 	const struct live_backend *b = s ? live_service_find_backend(s, name) : NULL;
@@ -90,7 +90,7 @@ static void answer_change(const struct daemon *d, const struct http_request *q, 
 	control_put(&o, "ok", json_true());
 	if (b && control_shares(s, &shares) >= 0)
 		control_put(&o, "backend", control_backend(d, s, b, shares[b - s->backends]));
-	control_answer(o, ret);
+	control_answer_kept(d, o, ret);
 }
 
 struct add_request {

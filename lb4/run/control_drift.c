@@ -167,5 +167,8 @@ void control_post_save(void *context, const struct http_request *q, struct http_
 	control_put(&o, "file_differs", json_boolean(daemon_file_differs(d)));
 	control_put(&o, "diff", lines(saved.diff));
 	control_put(&o, "text", lines(saved.text));
-	control_answer(o, ret);
+	if (request.dry_run)
+		control_answer(o, ret);
+	else
+		control_answer_kept(d, o, ret);
 }

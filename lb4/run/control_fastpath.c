@@ -185,5 +185,5 @@ void control_post_fastpath(void *context, const struct http_request *q, struct h
 	o = json_object();
 	control_put(&o, "ok", json_true());
 	control_put(&o, "fastpath", control_show_fastpath(d));
-	control_answer(o, ret);
+	control_answer_kept(d, o, ret);
 }

@@ -83,6 +83,9 @@ struct live_service *control_required_service(const struct daemon *d, const stru
 char *control_nearest_hint(const struct daemon *d, const struct http_request *q, char *buffer,
 			   size_t size);
 
+/* control_kept.c: null where no state is to be kept. */
+json_t *control_show_state_file(const struct daemon *d);
+
 /* control_fastpath.c: null where the configuration names no interfaces. */
 json_t *control_show_fastpath(const struct daemon *d);
 extern const char *const control_verdict_words[];

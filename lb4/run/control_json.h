@@ -35,6 +35,13 @@ void control_append(json_t **array, json_t *value_take);
 /* Answers with `object_take`; NULL (memory was short while it was built) becomes a 500. */
 void control_answer(json_t *object_take, struct http_response *ret);
 
+/*
+ * The same, of a change that is to outlive lb4: the answer waits until the state file has it, and says
+ * so: "kept" is true, or false and "kept_error" says why, or null where no state is kept.
+ */
+struct daemon;
+void control_answer_kept(struct daemon *d, json_t *object_take, struct http_response *ret);
+
 /* {"error", "hint"}; `hint` NULL: null. */
 void control_refuse(unsigned status, const char *error, const char *hint,
 		    struct http_response *ret);

@@ -183,5 +183,5 @@ void control_post_reload(void *context, const struct http_request *q, struct htt
 	control_put(&o, "ok", json_true());
 	control_put(&o, "path", control_text(d->config_path));
 	put_plan(&o, done);
-	control_answer(o, ret);
+	control_answer_kept(d, o, ret);
 }

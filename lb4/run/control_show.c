@@ -173,6 +173,7 @@ void control_get_status(void *context, const struct http_request *q, struct http
 	control_put(&o, "descriptors", show_descriptors(d));
 	control_put(&o, "pipes", show_pipes(d));
 	control_put(&o, "fastpath", control_show_fastpath(d));
+	control_put(&o, "state_file", control_show_state_file(d));
 	control_put(&o, "reloads", control_number(d->n_reloads));
 	control_put(&o, "reload_error", control_text(d->reload_error));
 	control_put(&o, "trouble", show_trouble(d));

@@ -224,6 +224,8 @@ static int poll_timeout(const struct daemon *d)
 		deadline = d->deadline;
 	if (supervision_deadline(d) < deadline)
 		deadline = supervision_deadline(d);
+	if (daemon_state_deadline(d) < deadline)
+		deadline = daemon_state_deadline(d);
 	if (d->stopping && d->stop_deadline < deadline)
 		deadline = d->stop_deadline;
 	if ((d->publish_wanted || d->targets_wanted) && deadline > d->now + RETRY_INTERVAL)
@@ -250,6 +252,7 @@ static void loop(struct daemon *d, int signals)
 		{.fd = signals, .events = POLLIN},
 		{.fd = control_fd(d->control), .events = POLLIN},
 		{.fd = forwarding_fd(d), .events = POLLIN},
+		{.fd = daemon_state_fd(d), .events = POLLIN},
 	};
 
 	while (d->n_workers_running > 0 || awaits_flows(d)) {
@@ -262,6 +265,8 @@ static void loop(struct daemon *d, int signals)
 			take_signals(d, signals);
 		if (n > 0 && polls[3].revents)
 			forwarding_take_news(d);
+		if (n > 0 && polls[4].revents)
+			daemon_on_written(d);
 		control_run(d->control);
 		daemon_on_time(d);
 		if (d->stopping && d->stop_deadline <= d->now)
@@ -270,6 +275,7 @@ static void loop(struct daemon *d, int signals)
 			daemon_publish(d);
 		if (d->targets_wanted)
 			daemon_set_targets(d);
+		daemon_state_on_time(d);
 		supervision_run(d);
 	}
 }
@@ -306,11 +312,14 @@ static int start(struct daemon *d, struct config *config)
 	}
 	forwarding_start(d, config);
 	d->config = NULL; /* what applies is compared with nothing */
+	daemon_recall(d, config);
 	r = daemon_apply(d, config, NULL, &error);
 	if (r < 0) {
 		d->config = config;
 		log_error("cannot start: %s", error ? error : strerrordesc_np(-r));
+		return r;
 	}
+	daemon_state_start(d);
 	return r;
 }
 
@@ -318,6 +327,7 @@ static int start(struct daemon *d, struct config *config)
 static void finish(struct daemon *d)
 {
 	d->control = control_stop(d->control);
+	daemon_state_stop(d);
 	d->checker = checker_stop(d->checker); /* it writes into the fast path's memory */
 	forwarding_stop(d);
 	for (unsigned i = 0; d->workers && i < d->n_workers; i++) {
@@ -367,6 +377,7 @@ int daemon_run(struct config *config, const char *config_path)
 		.started_at = clock_now(),
 		.started_wall = clock_wall(),
 		.stop_deadline = NSEC_NEVER,
+		.keeping = {.file = STATE_FILE_INIT},
 	};
 	int r;
 

@@ -20,6 +20,8 @@
 #include "mailbox.h"
 #include "pool.h"
 #include "snapshot.h"
+#include "state.h"
+#include "state_writer.h"
 #include "supervision.h"
 
 struct access;
@@ -71,11 +73,8 @@ struct live_backend {
 	nsec_t drain_look; /* when to look whether it has finished; NSEC_NEVER: it has, or none */
 	bool is_new;	   /* came with the last change of its service */
 	bool was_left;	   /* when its connections were last told */
-	enum backend_told {
-		TOLD_IN,
-		TOLD_EJECTED,
-		TOLD_BRAKED,
-	} told;		  /* by the last event about its state */
+	bool verdict_kept; /* health.verdict is of a process before; the checker begins with it */
+	enum backend_told told;
 	nsec_t out_since; /* when it was told that it went down, or it came */
 };
 
@@ -102,6 +101,31 @@ struct live_service {
 	bool brake_told;    /* the state of the brake that the last event told */
 	bool backups_told;  /* it was told that backups are in service */
 	bool deserted_told; /* it was told that nobody is eligible */
+};
+
+/* The state file; see daemon_state.c. */
+struct state_keeping {
+	char *path;		     /* NULL: no state is kept … */
+	char *why_not;		     /* … and why; NULL: nobody wants it */
+	struct state_file file;	     /* until the writer has it */
+	struct state_writer *writer; /* NULL: not yet, or no state is kept */
+	bool changed;		     /* what is kept is older than what runs */
+	nsec_t not_before;	     /* when it may be given to the writer again */
+	uint64_t n_given;
+	struct state_written written;
+
+	/* Between reading and applying: the backends that each service of the file begins with. */
+	struct recalled_service {
+		struct backend_config *backends;
+		size_t n_backends;
+	} * recalled;
+	size_t n_recalled;
+
+	struct restored {
+		bool done;
+		nsec_t age; /* since the process before was last known to be alive */
+		uint64_t services, backends, dropped;
+	} restored;
 };
 
 struct daemon {
@@ -136,6 +160,7 @@ struct daemon {
 	char *reload_error;   /* of the last reload, NULL when it succeeded */
 	nsec_t stop_deadline; /* NSEC_NEVER while running */
 	bool stopping;
+	struct state_keeping keeping;
 	struct events events;
 	struct supervision supervision;
 	struct trouble {
@@ -194,6 +219,16 @@ int daemon_set_weight(struct daemon *d, const char *service, const char *name, u
  */
 int daemon_set_admin(struct daemon *d, const char *service, const char *name,
 		     enum admin_state state, nsec_t drain_timeout, char **ret_error);
+
+/*
+ * Has what runs written to the state file. The number by which daemon_is_kept() knows whether that
+ * has come to an end; 0: no state is kept.
+ */
+uint64_t daemon_keep(struct daemon *d);
+bool daemon_is_kept(const struct daemon *d, uint64_t number);
+
+/* Why the last attempt to write it failed, as a sentence in `buffer`; NULL: it did not. */
+char *daemon_unkept_why(const struct daemon *d, char *buffer, size_t size);
 
 /* Accepts nothing more and ends when the connections have, or after `timeout`. */
 void daemon_stop(struct daemon *d, nsec_t timeout);

@@ -161,6 +161,7 @@ static void commit(struct daemon *d, struct staged *staged, struct config *confi
 	}
 	free(old_services);
 	config_free(old_config);
+	daemon_state_changed(d);
 	d->deadline = 0; /* looked at anew */
 }
 

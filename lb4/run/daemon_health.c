@@ -134,6 +134,7 @@ void daemon_update_pool(struct daemon *d, struct live_service *s)
 	uint64_t rebuilds = s->pool.n_rebuilds, moved = s->pool.n_slots_moved;
 	int r = pool_update(&s->pool, d->now);
 
+	daemon_state_changed(d);
 	daemon_lower_deadline(d, pool_next_update(&s->pool));
 	for (size_t i = 0; i < s->n_backends; i++)
 		tell_backend(d, s, i);
@@ -195,6 +196,7 @@ static void on_check(struct daemon *d, const struct check_report *report)
 {
 	const struct target *t = NULL;
 	size_t low = 0, high = d->n_targets;
+	enum verdict_state before;
 	struct backend_health *h;
 	bool changed;
 
@@ -210,9 +212,12 @@ static void on_check(struct daemon *d, const struct check_report *report)
 		return; /* of a backend that was removed meanwhile */
 	t = &d->targets[low];
 	h = &t->service->backends[t->backend].health;
+	before = h->verdict;
 	changed = health_on_result(h, report->ok, report->verdict, report->latency, report->at,
 				   report->wall, report->error);
 	daemon_lower_deadline(d, health_next(h));
+	if (h->verdict != before)
+		daemon_state_changed(d);
 	if (changed)
 		failed_changed(t->service, t->backend);
 }
@@ -222,15 +227,19 @@ void daemon_on_evidence(struct daemon *d, const struct backend *backend, uint64_
 {
 	struct live_service *s = daemon_find_service(d, backend->service_name);
 	struct live_backend *b = s ? live_service_find_backend(s, backend->name) : NULL;
+	uint64_t ejections;
 	bool changed;
 
 	if (!b || b->backend != backend)
 		return;
 	if (consecutive > UINT32_MAX)
 		consecutive = UINT32_MAX;
+	ejections = b->health.n_ejections;
 	changed = health_on_passive(&b->health, (unsigned)consecutive, strerrordesc_np(error),
 				    d->now);
 	daemon_lower_deadline(d, health_next(&b->health));
+	if (b->health.n_ejections != ejections)
+		daemon_state_changed(d);
 	if (!changed)
 		return;
 	if (s->check.kind != CHECK_NONE)
@@ -289,6 +298,7 @@ static void drain_on_time(struct daemon *d, struct live_service *s, struct live_
 			      "has drained long enough; connections left, now reset: %llu",
 			      (unsigned long long)left);
 		daemon_leave_backend(d, b->backend, END_DRAIN_TIMEOUT);
+		daemon_state_changed(d);
 	}
 	daemon_lower_deadline(d, *deadline);
 }

@@ -240,6 +240,7 @@ int daemon_set_admin(struct daemon *d, const char *service, const char *name,
 				    ? nsec_add(d->now, drain_timeout)
 				    : NSEC_NEVER;
 	d->deadline = 0;
+	daemon_state_changed(d);
 	if (s->pool.members[i].admin == state)
 		return 0;
 	s->pool.members[i].admin = state;

@@ -78,6 +78,43 @@ int live_service_set_backends(struct daemon *d, struct live_service *s,
 /* Gives the pool whose members they are the word of health. */
 void live_backends_tell_pool(const struct live_backend *backends, struct pool *pool);
 
+/* --- live_recall.c: what a process before knew of a service --- */
+
+/*
+ * A service that live_service_new() can take over from as if it had run: of the backends `config`
+ * has, those that `saved` knows. Its pool has no table. Verdicts are believed while they are
+ * `fresh`. -ENOMEM.
+ */
+int live_service_recall(struct daemon *d, const struct service_config *config,
+			const struct state_service *saved, bool fresh, struct live_service **ret);
+
+/* --- daemon_recall.c: beginning with what a process before has kept --- */
+
+/*
+ * Takes the state file that `config` names and makes the services that it knows those that run, for
+ * daemon_apply() to take over from. Whatever is wrong with it is told, and no reason not to start.
+ */
+void daemon_recall(struct daemon *d, const struct config *config);
+
+/* Gives the service the backends that it is to begin with, if the file's are not it. */
+void daemon_recalled_backends(const struct daemon *d, size_t service,
+			      struct service_config *config);
+void daemon_forget_recalled(struct daemon *d);
+
+/* --- daemon_state.c: keeping what outlives lb4 --- */
+
+void daemon_state_start(struct daemon *d);
+void daemon_state_stop(struct daemon *d); /* writes it a last time */
+
+/* Something that is kept has changed: it is written soon. */
+void daemon_state_changed(struct daemon *d);
+
+/* Readable when the writer has something to tell; −1: there is none. */
+int daemon_state_fd(const struct daemon *d);
+void daemon_on_written(struct daemon *d);
+nsec_t daemon_state_deadline(const struct daemon *d);
+void daemon_state_on_time(struct daemon *d);
+
 /* --- daemon_publish.c: what workers and the checker are told --- */
 
 /* Builds a snapshot and gives it to every worker. When memory is short, the loop tries again. */

@@ -148,6 +148,7 @@ static int add_check(struct daemon *d, const struct live_service *s, struct live
 		.id = b->target_id,
 		.address = check_config_target(&s->check, &b->backend->address),
 		.check = s->check, /* copied by the checker */
+		.verdict = b->verdict_kept ? b->health.verdict : VERDICT_UNKNOWN,
 	};
 	r = forwarding_check_path(d, s, b, &t->path);
 	if (r < 0)
@@ -185,7 +186,10 @@ static int set_targets(struct daemon *d)
 	}
 	qsort(d->targets, checks.n, sizeof(d->targets[0]), compare_targets);
 	d->n_targets = checks.n;
-	return checker_set_targets(d->checker, checks.all, checks.n);
+	r = checker_set_targets(d->checker, checks.all, checks.n);
+	for (size_t i = 0; r >= 0 && i < checks.n; i++)
+		d->targets[i].service->backends[d->targets[i].backend].verdict_kept = false;
+	return r;
 }
 
 void daemon_set_targets(struct daemon *d)

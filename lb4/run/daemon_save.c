@@ -161,6 +161,7 @@ int daemon_save(struct daemon *d, bool dry_run, struct saved *ret, char **ret_er
 	if (r < 0)
 		return r;
 	take_over(d->config, edit.config);
+	daemon_state_changed(d); /* which file it belongs to */
 	events_record(&d->events, EVENT_SAVE, NULL, NULL,
 		      EVENT_VALUES(EVENT_TEXT("path", d->config_path),
 				   EVENT_NUMBER("backends", n_backends)),

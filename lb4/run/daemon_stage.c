@@ -30,11 +30,13 @@ int daemon_stage(struct daemon *d, const struct config *config, struct staged *r
 	if (!ret->services)
 		return -ENOMEM;
 	for (size_t i = 0; i < config->n_services; i++) {
-		const struct service_config *c = &config->services[i];
-		int r = source_check(c, ret_error);
+		struct service_config c = config->services[i];
+		int r;
 
+		daemon_recalled_backends(d, i, &c);
+		r = source_check(&c, ret_error);
 		if (r >= 0)
-			r = live_service_new(d, c, config->seed, daemon_find_service(d, c->name),
+			r = live_service_new(d, &c, config->seed, daemon_find_service(d, c.name),
 					     &ret->services[i]);
 		if (r < 0)
 			return r;

@@ -35,6 +35,7 @@ void daemon_look_at_drain(struct daemon *d, const struct live_service *s, struct
 		b->drain_look = nsec_add(d->now, DRAIN_INTERVAL);
 	} else if (b->drain_look <= d->now) {
 		b->drain_look = NSEC_NEVER;
+		daemon_state_changed(d);
 		events_record(&d->events, EVENT_DRAIN_FINISHED, s->service->name, b->backend->name,
 			      EVENT_VALUES(EVENT_NUMBER("took_ms", took / NSEC_PER_MSEC)),
 			      "is drained: no connection is left");

@@ -7,24 +7,7 @@
 #include "daemon.h"
 #include "drift.h"
 
-/*
- * Both sides have nearly the same order, so whoever looks for one after the other finds each where
- * the last one was: thousands of backends are not compared each with each.
- */
-static const struct backend_config *find_in_file(const struct service_config *file,
-						 const char *name, size_t *hint)
-{
-	for (size_t i = 0; i < file->n_backends; i++) {
-		size_t at = (*hint + i) % file->n_backends;
-
-		if (strcmp(file->backends[at].name, name))
-			continue;
-		*hint = at + 1;
-		return &file->backends[at];
-	}
-	return NULL;
-}
-
+/* As service_config_find_near(). */
 static const struct backend_config *find_running(const struct live_service *s, const char *name,
 						 size_t *hint)
 {
@@ -74,7 +57,7 @@ struct drift live_backend_drift(const struct daemon *d, const struct live_servic
 
 	if (!file)
 		return (struct drift){DRIFT_NONE, &b->config, NULL};
-	return compare(&b->config, find_in_file(file, b->config.name, &hint));
+	return compare(&b->config, service_config_find_near(file, b->config.name, &hint));
 }
 
 static size_t list(const struct daemon *d, const struct live_service *s, struct drift *ret)
@@ -84,7 +67,8 @@ static size_t list(const struct daemon *d, const struct live_service *s, struct 
 
 	for (size_t i = 0; file && i < s->n_backends; i++) {
 		const struct backend_config *running = &s->backends[i].config;
-		struct drift drift = compare(running, find_in_file(file, running->name, &hint));
+		struct drift drift =
+			compare(running, service_config_find_near(file, running->name, &hint));
 
 		if (drift.kind == DRIFT_NONE)
 			continue;

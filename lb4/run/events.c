@@ -64,6 +64,14 @@ const struct event_kind_info event_kinds[N_EVENT_KINDS] = {
 	[EVENT_THREAD_STUCK] = {"thread-stuck", LOG_ERROR,
 				"a thread does not answer, which a watchdog will end"},
 	[EVENT_THREAD_BACK] = {"thread-back", LOG_INFO, "a thread answers again"},
+	[EVENT_STATE_RESTORED] = {"state-restored", LOG_INFO,
+				  "lb4 goes on with the state that was kept"},
+	[EVENT_STATE_IGNORED] = {"state-ignored", LOG_WARNING,
+				 "the state file cannot be used, lb4 starts without it"},
+	[EVENT_STATE_UNWRITTEN] = {"state-unwritten", LOG_WARNING,
+				   "the state file cannot be written"},
+	[EVENT_STATE_WRITTEN] = {"state-written", LOG_INFO,
+				 "the state file could be written again"},
 };
 
 void events_init(struct events *e, nsec_t wall)

@@ -491,6 +491,11 @@ bool forwarding_accept(struct daemon *d, bool accepts)
 	return true;
 }
 
+bool forwarding_is_off(const struct daemon *d)
+{
+	return d->forwarding && !d->forwarding->accepts;
+}
+
 struct capture *forwarding_capture(const struct daemon *d)
 {
 	return d->forwarding ? d->forwarding->capture : NULL;

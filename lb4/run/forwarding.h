@@ -80,6 +80,7 @@ void forwarding_leave_backend(struct daemon *d, const struct backend *b, enum en
 /* Whether new flows are taken; else connections are spliced, and flows that there are go on. False:
  * there is no fast path. */
 bool forwarding_accept(struct daemon *d, bool accepts);
+bool forwarding_is_off(const struct daemon *d); /* an operator wants it so */
 
 /* By which packets are captured; NULL: there is no fast path. */
 struct capture *forwarding_capture(const struct daemon *d);

@@ -123,7 +123,8 @@ void live_backends_tell_pool(const struct live_backend *backends, struct pool *p
 static bool same_members(const struct live_service *old, const struct service_config *config,
 			 uint64_t seed)
 {
-	if (!old || old->pool.seed != seed || old->n_backends != config->n_backends ||
+	if (!old || !old->pool.table || old->pool.seed != seed ||
+	    old->n_backends != config->n_backends ||
 	    old->pool.table_size != config->settings.table_size ||
 	    old->pool.balance != config->settings.balance)
 		return false;
@@ -208,7 +209,7 @@ static int make_pool(const struct service_settings *settings, uint64_t seed,
 	r = pool_update(&p, now);
 	if (r < 0)
 		return r;
-	if (old)
+	if (old && old->table)
 		p.n_slots_moved += slots_moved(old, &p);
 	*ret = p;
 	p = (struct pool)POOL_INIT;

@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # What a service manager hears by NOTIFY_SOCKET: ready, how lb4 is, reloads, signs of life for its
-# watchdog, and a stop that takes its time.
+# watchdog, and a stop that takes its time. And what lb4 keeps in STATE_DIRECTORY, for when it is
+# started again after a crash.
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
-lab_up 2
-backend_start b1 b2
+lab_up 4
+backend_start b1 b2 b3 b4
 describe() {
 	config "stop_timeout: 30s"
 	service web "$VIP" echo "$1" "check: {tcp: true, interval: 300ms, fast_interval: 100ms}" "passive: off"
@@ -100,5 +101,80 @@ check_equal "once" "$(grep -c 'cannot tell the service manager' "$DIR/lb4.err")"
 kill -TERM "$LB4_PID"
 check_within 5 "and lb4 ends as always" is_dead "$LB4_PID"
 LB4_PID=
-PASSED=1
-exit 0
+
+# A crash: one backend is drained, one down (to its check alone, so that it would serve who came), one
+# has another weight, and one is not in the file.
+backend_start b2 # which was killed above
+mkdir "$DIR/state"
+STATE=$DIR/state/state.json
+config
+service id "$VIP" id "b1 b2 b3" "check: {tcp: true, port: ${PORT[echo]}, interval: 300ms, fast_interval: 100ms}" "max_eject: 100%"
+start_again() {
+	start_lb4 env STATE_DIRECTORY="$DIR/state"
+}
+has_event() {
+	lbctl --json events | jq -es "any(.[]; .kind == \"$1\")" >/dev/null
+}
+start_again
+wait_all_up
+in_ns b3 nft add table inet check
+in_ns b3 nft add chain inet check in '{ type filter hook input priority 0; }'
+in_ns b3 nft add rule inet check in tcp dport "${PORT[echo]}" reject with tcp reset
+lbctl add id b4 "$(backend_ip b4):${PORT[id]}" >/dev/null
+lbctl weight id b2 3 >/dev/null
+wait_until 5 "b3 is down, and b4 up" eval 'backend_is id b3 ".state == \"down\"" && backend_is id b4 .eligible'
+lbctl drain id b1 --timeout 1h >/dev/null
+spawn_lab crash.json short --to "$VIP:${PORT[id]}" --rate 1000 --duration 4s --timeout 1s &
+CLIENTS=$!
+wait_until 5 "clients come" has_ended '.service == "id"' 100
+lb4_kill
+before=$(ended '.service == "id"')
+start_again
+check_within 5 "clients are served again" has_ended '.service == "id"' $((before + 200))
+check_equal "drained, since before the crash" "$(backend_value id b1 admin)" draining
+check_number "what is left of its hour, ms" "$(backend_value id b1 drain_left_ms)" '>' 3000000
+check_equal "down" "$(backend_value id b3 why)" check
+check_equal "the weight" "$(backend_value id b2 weight)" 3
+check_equal "not in the file" "$(backend_value id b4 drift.kind)" added
+check "lb4 says that it goes on" has_event state-restored
+check_not "what was known is not told again" has_event backend-ejected
+finished "$CLIENTS" || true # those that came meanwhile were refused
+check_equal "whom clients met, the first after the crash included" "$(json "$DIR/crash.json" '.by_backend | keys | sort | join(" ")')" "b2 b4"
+in_ns b3 nft delete table inet check
+check_within 5 "a backend that is well again comes back" backend_is id b3 .eligible
+
+# What lbctl has said to be done outlives whatever comes next.
+for weight in 7 8 9; do
+	lbctl weight id b2 $weight >/dev/null
+	lb4_kill
+	start_again
+	check_equal "the weight, killed right after it was set" "$(backend_value id b2 weight)" $weight
+done
+lbctl undrain id b1 >/dev/null
+stop_lb4
+start_again
+check_equal "after an orderly stop" "$(backend_value id b1 admin) $(backend_value id b2 weight)" "enabled 9"
+lbctl drain id b1 >/dev/null
+lb4_kill
+CONFIG+="# another file"$'\n'
+start_again
+check_equal "in another file, a drain" "$(backend_value id b1 admin)" draining
+check_equal "and what was changed at run time" "$(backend_value id b2 weight) $(backend_value id b4 weight)" "1 "
+check "which is told" grep -q 'backend b4 was changed at run time; that is dropped' "$DIR/lb4.err"
+
+# A disk that takes nothing more, and a file that is no good.
+mv "$DIR/state" "$DIR/gone"
+lbctl weight id b2 5 >/dev/null 2>"$DIR/warned.txt"
+check_equal "a change is made all the same" "$(backend_value id b2 weight)" 5
+check "and the operator is told" grep -q 'it would not survive lb4: cannot create .*state.json: No such file' "$DIR/warned.txt"
+check "as is who asks" eval 'lbctl status | grep "^state file .*No such file" >/dev/null'
+mv "$DIR/gone" "$DIR/state"
+lb4_kill
+truncate -s 60 "$STATE"
+start_again
+check "a damaged file is no reason not to start" has_event state-ignored
+check_equal "everything is as the file has it" "$(backend_value id b1 admin)" enabled
+check "the damaged one is set aside" test -s "$STATE.bad"
+stop_lb4
+check "and a new one is there" grep -q '^{"lb4_state":1,' "$STATE"
+pass

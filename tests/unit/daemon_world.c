@@ -138,10 +138,15 @@ void connection_infos_free(struct connection_info *infos, size_t n)
 
 int checker_set_targets(struct checker *c, const struct check_target *targets, size_t n)
 {
-	(void)c, (void)targets;
+	(void)c;
 	if (!memory_granted())
 		return -ENOMEM;
 	heard.n_targets = n;
+	heard.n_given_up = heard.n_given_down = 0;
+	for (size_t i = 0; i < n; i++) {
+		heard.n_given_up += targets[i].verdict == VERDICT_UP;
+		heard.n_given_down += targets[i].verdict == VERDICT_DOWN;
+	}
 	return 0;
 }
 
@@ -227,24 +232,43 @@ struct config *parse(const char *text)
 	return config;
 }
 
-void begin(struct daemon *d, const char *text)
+static void prepare(struct daemon *d, nsec_t now)
 {
 	static struct worker *workers[N_WORKERS] = {(struct worker *)1, (struct worker *)2};
-	char *error = NULL;
 
 	memset(&heard, 0, sizeof(heard));
 	*d = (struct daemon){
 		.n_workers = N_WORKERS,
 		.workers = workers,
-		.now = 1000 * NSEC_PER_SEC,
+		.now = now,
 		.stop_deadline = NSEC_NEVER,
+		.keeping = {.file = STATE_FILE_INIT},
 	};
 	assert_int_equal(mailbox_init(&d->reports, 100), 0);
+}
+
+void begin(struct daemon *d, const char *text)
+{
+	char *error = NULL;
+
+	prepare(d, 1000 * NSEC_PER_SEC);
 	assert_int_equal(daemon_apply(d, parse(text), NULL, &error), 0);
+}
+
+void begin_with_state(struct daemon *d, const char *text)
+{
+	struct config *config = parse(text);
+	char *error = NULL;
+
+	prepare(d, clock_now());
+	daemon_recall(d, config);
+	assert_int_equal(daemon_apply(d, config, NULL, &error), 0);
+	daemon_state_start(d);
 }
 
 void end(struct daemon *d)
 {
+	daemon_state_stop(d);
 	for (size_t i = 0; i < d->n_services; i++)
 		live_service_free(d->services[i], d->n_workers);
 	for (unsigned i = 0; i < N_WORKERS; i++)

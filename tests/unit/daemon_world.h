@@ -24,6 +24,7 @@ extern struct daemon_world {
 	int moved;	   /* listeners to another service, all workers told */
 	char moved_to[NAME_LENGTH_MAX + 1];
 	size_t n_targets;
+	size_t n_given_up, n_given_down; /* of them, those that begin with a verdict */
 	struct left {
 		char name[NAME_LENGTH_MAX + 1];
 		uint16_t port;
@@ -47,4 +48,7 @@ bool memory_granted(void);
 struct config *parse(const char *text);
 
 void begin(struct daemon *d, const char *text);
+
+/* The same as daemon_run() would, with real clocks and the state file that the text names. */
+void begin_with_state(struct daemon *d, const char *text);
 void end(struct daemon *d);

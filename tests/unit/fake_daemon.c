@@ -519,6 +519,29 @@ int daemon_save(struct daemon *d, bool dry_run, struct saved *ret, char **ret_er
 	return 0;
 }
 
+uint64_t daemon_keep(struct daemon *d)
+{
+	if (!d->keeping.path)
+		return 0;
+	d->keeping.n_given++;
+	if (!fake_of(d)->disk_is_slow)
+		d->keeping.written.number = d->keeping.n_given;
+	return d->keeping.n_given;
+}
+
+bool daemon_is_kept(const struct daemon *d, uint64_t number)
+{
+	return d->keeping.written.number >= number;
+}
+
+char *daemon_unkept_why(const struct daemon *d, char *buffer, size_t size)
+{
+	if (d->keeping.written.error >= 0)
+		return NULL;
+	snprintf(buffer, size, "cannot write %s: it is full", d->keeping.path);
+	return buffer;
+}
+
 void saved_deinit(struct saved *s)
 {
 	free(s->diff);

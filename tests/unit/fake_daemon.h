@@ -34,6 +34,7 @@ struct fake_daemon {
 	size_t n_packets;
 	uint64_t packets_lost;
 	const struct way *way; /* to every backend */
+	bool disk_is_slow;     /* what is given to be kept is not written yet */
 };
 
 void fake_daemon_init(struct fake_daemon *f);

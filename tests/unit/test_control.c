@@ -60,6 +60,74 @@ static void answers_with_the_backend(void **state)
 	assert_int_equal(number(backend, "active"), 4);
 }
 
+static bool is_asked(void *context)
+{
+	return *((struct fixture *)context)->fake.asked;
+}
+
+/* The change is made at once, and told as made when it is written. */
+static void waits_for_the_disk(struct fixture *f)
+{
+	static const char change[] = "POST /v1/services/web/backends/web1/weight HTTP/1.1\r\n"
+				     "Host: x\r\nContent-Length: 12\r\n\r\n{\"weight\":6}";
+	struct daemon *d = &f->fake.daemon;
+	struct http_client c = HTTP_CLIENT_INIT;
+	_cleanup_(freep) char *body = NULL;
+
+	f->fake.disk_is_slow = true;
+	*f->fake.asked = '\0';
+	http_client_open(&c, f->path);
+	assert_true(http_client_send(&f->pump, &c, change, strlen(change)));
+	assert_true(pump_until(&f->pump, is_asked, f));
+	assert_string_equal(f->fake.asked, "weight web web1 6");
+	assert_true(pump_idle(&f->pump, 100) < 10);
+	assert_int_equal(c.size, 0);
+	d->keeping.written.number = d->keeping.n_given;
+	f->fake.disk_is_slow = false;
+	assert_int_equal(http_client_answer(&f->pump, &c, &body), 200);
+	assert_non_null(strstr(body, "\"kept\":true"));
+	http_client_deinit(&c);
+}
+
+/* What is changed is told as done when it is in the state file, where one is kept. */
+static void changes_are_kept(void **state)
+{
+	static const char path[] = "/v1/services/web/backends/web1/weight",
+			  body[] = "{\"weight\":5}";
+	struct fixture *f = *state;
+	struct daemon *d = &f->fake.daemon;
+	json_t *a = request(f, "POST", path, body, 200);
+
+	assert_null_at(a, "kept");
+	json_decref(a);
+	a = get(f, "/v1/status");
+	assert_null_at(a, "state_file");
+	json_decref(a);
+
+	d->keeping.path = strdup("/var/lib/lb4/state.json");
+	a = request(f, "POST", path, body, 200);
+	assert_true(truth(a, "kept"));
+	assert_null_at(a, "kept_error");
+	json_decref(a);
+
+	waits_for_the_disk(f);
+
+	d->keeping.written.error = -ENOSPC;
+	a = request(f, "POST", "/v1/reload", "{}", 200);
+	assert_false(truth(a, "kept"));
+	assert_string_equal(text(a, "kept_error"),
+			    "cannot write /var/lib/lb4/state.json: it is full");
+	json_decref(a);
+	a = get(f, "/v1/status");
+	assert_string_equal(text(json_object_get(a, "state_file"), "path"),
+			    "/var/lib/lb4/state.json");
+	assert_string_equal(text(json_object_get(a, "state_file"), "error"),
+			    "cannot write /var/lib/lb4/state.json: it is full");
+	json_decref(a);
+	free(d->keeping.path);
+	d->keeping = (struct state_keeping){};
+}
+
 static void refuses_changes(void **state)
 {
 	static const struct {
@@ -374,12 +442,19 @@ static void only_one_daemon_serves(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		CONTROL_TEST(changes_backends),		 CONTROL_TEST(answers_with_the_backend),
-		CONTROL_TEST(refuses_changes),		 CONTROL_TEST(reloads),
-		CONTROL_TEST(checks_configurations),	 CONTROL_TEST(stops),
-		CONTROL_TEST(switches_the_fast_path),	 CONTROL_TEST(shows_ways),
-		CONTROL_TEST(refuses_requests),		 CONTROL_TEST(refuses_large_bodies),
-		CONTROL_TEST(slow_clients_stall_nobody), CONTROL_TEST(only_one_daemon_serves),
+		CONTROL_TEST(changes_backends),
+		CONTROL_TEST(answers_with_the_backend),
+		CONTROL_TEST(changes_are_kept),
+		CONTROL_TEST(refuses_changes),
+		CONTROL_TEST(reloads),
+		CONTROL_TEST(checks_configurations),
+		CONTROL_TEST(stops),
+		CONTROL_TEST(switches_the_fast_path),
+		CONTROL_TEST(shows_ways),
+		CONTROL_TEST(refuses_requests),
+		CONTROL_TEST(refuses_large_bodies),
+		CONTROL_TEST(slow_clients_stall_nobody),
+		CONTROL_TEST(only_one_daemon_serves),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -164,6 +164,9 @@ static int ask_text(struct lbctl *l, const char *method, const char *path, const
 			 "what answers at %s does not speak lb4's API", l->socket);
 		return STATUS_REFUSED;
 	}
+	if (given_at(answer, "kept_error"))
+		complain(NULL, "done, but it would not survive lb4: %s",
+			 text_at(answer, "kept_error"));
 	if (print && l->options[OPTION_JSON]) {
 		fwrite(text, 1, a.size, stdout);
 		putchar('\n');

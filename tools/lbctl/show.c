@@ -96,6 +96,18 @@ static void print_memory(const json_t *a)
 		       text_print_size(most, text, sizeof(text)));
 }
 
+static void print_state_file(const struct lbctl *l, const json_t *file)
+{
+	const char *path = given_at(file, "path") ? text_at(file, "path") : "none";
+
+	if (given_at(file, "error"))
+		printf("%-13s%s: %s%s%s\n", "state file", path,
+		       colour_begin(COLOUR_BAD, l->colours), text_at(file, "error"),
+		       colour_end(COLOUR_BAD, l->colours));
+	else
+		printf("%-13s%s\n", "state file", path);
+}
+
 int show_status(struct lbctl *l)
 {
 	_cleanup_(json_decrefp) json_t *a = NULL;
@@ -120,6 +132,8 @@ int show_status(struct lbctl *l)
 	print_up(l, "backends", json_object_get(a, "backends"));
 	print_brakes(l, json_object_get(a, "brake"));
 	print_on_backups(l, json_object_get(a, "on_backups"));
+	if (given_at(a, "state_file"))
+		print_state_file(l, json_object_get(a, "state_file"));
 	if (given_at(a, "reload_error"))
 		printf("%-13s%sfailed: %s%s\n", "last reload", colour_begin(COLOUR_BAD, l->colours),
 		       text_at(a, "reload_error"), colour_end(COLOUR_BAD, l->colours));

@@ -293,6 +293,16 @@ cpu_ticks() {
 	awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$LB4_PID/stat"
 }
 
+# SIGKILL: it can do nothing any more.
+lb4_kill() {
+	note_path
+	disown "$LB4_PID" # no notice
+	kill -KILL "$LB4_PID"
+	wait_until 5 "lb4 is dead" is_dead "$LB4_PID"
+	LB4_PID=
+	rm -f "$DIR/lb4.sock"
+}
+
 # stop_lb4 [SECONDS]: SIGTERM must end it with status 0, without a complaint of a sanitizer.
 stop_lb4() {
 	local status=0 pid=$LB4_PID
