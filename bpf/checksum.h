@@ -31,3 +31,11 @@ lb4_inline __u16 checksum_update(__u16 checksum, __u32 difference)
 {
 	return (__u16)~sum_fold(sum_add((__u16)~checksum, difference));
 }
+
+/* The same where one word of it is less by `less` (RFC 1141). */
+lb4_inline __u16 checksum_less(__u16 checksum, __u16 less)
+{
+	__u32 sum = (__u32)checksum + less;
+
+	return (__u16)(sum + (sum >= 0xffff));
+}

@@ -44,7 +44,8 @@ lb4_inline struct lb4_backend *short_backend(struct dsr *d, int is_ipv4)
 lb4_inline int short_send(struct dsr *d, int is_ipv4)
 {
 	HOOK_CONTEXT *context = d->context;
-	__u32 room = hook_length_read(context) - sizeof(struct ethhdr), payload, segment;
+	__u32 room = hook_length_read(context) - sizeof(struct ethhdr), payload;
+	struct dsr_load load = {.is_ipv4 = is_ipv4};
 	const struct lb4_backend *b;
 	int action;
 
@@ -53,9 +54,10 @@ lb4_inline int short_send(struct dsr *d, int is_ipv4)
 	b = short_backend(d, is_ipv4);
 	if (!b)
 		return NOT_SHORT;
-	segment = segment_size(context, &d->packet);
+	load.size = d->packet.size;
+	load.segment = segment_size(context, &d->packet);
 	payload = payload_size(&d->packet);
-	action = dsr_send_to(context, b, is_ipv4, segment);
+	action = dsr_send_to(context, b, &load);
 	if (action == DSR_CANNOT || (action > 0 && (action & TOO_BIG)))
 		return NOT_SHORT;
 	dsr_count(d, payload);
@@ -67,19 +69,17 @@ lb4_inline int short_send(struct dsr *d, int is_ipv4)
  * An action, or NOT_SHORT. A function of its own: its frame would else lie under those of all others,
  * and there is no room for that.
  */
-__attribute__((noinline)) int dsr_short(HOOK_CONTEXT *context)
+__attribute__((noinline)) int dsr_short(HOOK_CONTEXT *context, struct lb4_control *c)
 {
-	struct dsr d = {.context = context};
-	__u32 zero = 0;
+	struct dsr d = {.context = context, .control = c};
 
-	d.control = bpf_map_lookup_elem(&control, &zero);
 	d.packet.ethernet = (void *)(long)context->data;
 	d.packet.end = (void *)(long)context->data_end;
-	if (!d.control || (void *)(d.packet.ethernet + 1) > d.packet.end)
+	if (!c || (void *)(d.packet.ethernet + 1) > d.packet.end)
 		return NOT_SHORT;
-	if (d.packet.ethernet->h_proto == bpf_htons(ETH_P_IP))
+	if (ether_type(d.packet.ethernet) == bpf_htons(ETH_P_IP))
 		return short_send(&d, 1);
-	if (d.packet.ethernet->h_proto == bpf_htons(ETH_P_IPV6))
+	if (ether_type(d.packet.ethernet) == bpf_htons(ETH_P_IPV6))
 		return short_send(&d, 0);
 	return NOT_SHORT;
 }

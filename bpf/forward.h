@@ -53,8 +53,8 @@ lb4_inline int set_macs(HOOK_CONTEXT *context, const __u8 to[6], const __u8 from
 
 	if ((void *)(ethernet + 1) > (void *)(long)context->data_end)
 		return -1;
-	__builtin_memcpy(ethernet->h_dest, to, ETH_ALEN);
-	__builtin_memcpy(ethernet->h_source, from, ETH_ALEN);
+	copy_mac(ethernet->h_dest, to);
+	copy_mac(ethernet->h_source, from);
 	return 0;
 }
 
@@ -164,8 +164,8 @@ lb4_inline enum lb4_verdict send_to_client(HOOK_CONTEXT *context, struct nat *n,
 		counters->packets_out++;
 		counters->bytes_out += payload_size(&n->packet);
 	}
-	__builtin_memcpy(n->packet.ethernet->h_dest, f->client_mac, ETH_ALEN);
-	__builtin_memcpy(n->packet.ethernet->h_source, n->out->mac, ETH_ALEN);
+	copy_mac(n->packet.ethernet->h_dest, f->client_mac);
+	copy_mac(n->packet.ethernet->h_source, n->out->mac);
 	rewrite(n, &to, &address_sum, &body_sum);
 	hook_update_tcp(context, &n->packet, address_sum, body_sum);
 	*ret_action = hook_send(context, n->out);
@@ -195,7 +195,7 @@ __attribute__((noinline)) int icmp_forward(HOOK_CONTEXT *context)
 	struct lb4_backend *b;
 	__u32 zero = 0, vip;
 	int is_captured;
-	__u8 mac[6];
+	__u8 mac[6] __attribute__((aligned(2)));
 
 	c = bpf_map_lookup_elem(&control, &zero);
 	if (!c || !icmp_parse(&e, context, hook_length(context) - sizeof(struct ethhdr)) ||
@@ -283,9 +283,9 @@ lb4_inline int is_icmp(HOOK_CONTEXT *context)
 
 	if ((void *)(ipv4 + 1) > end)
 		return 0;
-	if (ethernet->h_proto == bpf_htons(ETH_P_IP))
+	if (ether_type(ethernet) == bpf_htons(ETH_P_IP))
 		return ipv4->protocol == IPPROTO_ICMP;
-	return ethernet->h_proto == bpf_htons(ETH_P_IPV6) && ipv6->nexthdr == IPPROTO_ICMPV6;
+	return ether_type(ethernet) == bpf_htons(ETH_P_IPV6) && ipv6->nexthdr == IPPROTO_ICMPV6;
 }
 
 /* What becomes of a packet: an action. */
@@ -303,7 +303,7 @@ lb4_inline int forward(HOOK_CONTEXT *context)
 		return HOOK_GO_ON;
 	has_dsr = c->has_dsr;
 	if (has_dsr && !c->captures) {
-		action = dsr_short(context);
+		action = dsr_short(context, c);
 		if (action != NOT_SHORT)
 			return action;
 	}

@@ -112,9 +112,9 @@ lb4_inline int icmp_parse(struct icmp_error *e, HOOK_CONTEXT *context, __u32 roo
 	if ((void *)(ethernet + 1) > end)
 		return 0;
 	e->answer.protocol = IPPROTO_TCP;
-	if (ethernet->h_proto == bpf_htons(ETH_P_IP))
+	if (ether_type(ethernet) == bpf_htons(ETH_P_IP))
 		return icmp_parse_ipv4(e, data, end, room);
-	if (ethernet->h_proto == bpf_htons(ETH_P_IPV6))
+	if (ether_type(ethernet) == bpf_htons(ETH_P_IPV6))
 		return icmp_parse_ipv6(e, data, end, room);
 	return 0;
 }
@@ -237,7 +237,7 @@ lb4_inline struct lb4_interface *icmp_client(const struct icmp_error *e,
 	copy_ip(ret->destination, f->client);
 	ret->source_port = vip->port;
 	ret->destination_port = f->client_port;
-	__builtin_memcpy(mac, f->client_mac, 6);
+	copy_mac(mac, f->client_mac);
 	if (READ_ONCE(f->tag) != tag)
 		return 0;
 	return bpf_map_lookup_elem(&interfaces, &interface);

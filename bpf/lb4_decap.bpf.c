@@ -93,7 +93,7 @@ lb4_inline int set_type(struct __sk_buff *skb, int inner_is_ipv4)
 
 	if ((void *)(ethernet + 1) > (void *)(long)skb->data_end)
 		return -1;
-	ethernet->h_proto = bpf_htons(inner_is_ipv4 ? ETH_P_IP : ETH_P_IPV6);
+	set_ether_type(ethernet, bpf_htons(inner_is_ipv4 ? ETH_P_IP : ETH_P_IPV6));
 	return 0;
 }
 

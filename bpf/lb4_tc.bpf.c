@@ -153,7 +153,7 @@ lb4_inline __s64 quote(struct __sk_buff *skb, __u32 header, __u32 part)
 	__u32 size = sizeof(struct ethhdr) + ICMP_QUOTE_PARTS * part, whole, sum;
 	__u32 at = sizeof(struct ethhdr) + header + __builtin_offsetof(struct tcphdr, check);
 	struct ethhdr *ethernet;
-	__u8 mac[ETH_ALEN];
+	__u8 mac[ETH_ALEN] __attribute__((aligned(2)));
 	__u16 check;
 
 	if (bpf_skb_change_tail(skb, size, 0) < 0 || bpf_skb_pull_data(skb, size) < 0)
@@ -163,9 +163,9 @@ lb4_inline __s64 quote(struct __sk_buff *skb, __u32 header, __u32 part)
 		return -1;
 	check = *(__u16 *)((void *)ethernet + at);
 	sum = quote_settle(whole, sum_of(ethernet + 1, header, 0), check, &check);
-	__builtin_memcpy(mac, ethernet->h_dest, ETH_ALEN);
-	__builtin_memcpy(ethernet->h_dest, ethernet->h_source, ETH_ALEN);
-	__builtin_memcpy(ethernet->h_source, mac, ETH_ALEN);
+	copy_mac(mac, ethernet->h_dest);
+	copy_mac(ethernet->h_dest, ethernet->h_source);
+	copy_mac(ethernet->h_source, mac);
 	if (bpf_skb_store_bytes(skb, at, &check, sizeof(check), BPF_F_RECOMPUTE_CSUM) < 0)
 		return -1;
 	return sum_fold(sum);

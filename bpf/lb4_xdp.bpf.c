@@ -105,20 +105,9 @@ lb4_inline int hook_reach(struct xdp_md *xdp, const struct lb4_backend *b, int i
 
 lb4_inline int hook_wrap(struct xdp_md *xdp, __u32 size, int outer_is_ipv4, int fit)
 {
-	struct ethhdr *before, *ethernet;
-
 	(void)outer_is_ipv4;
 	(void)fit;
-	if (bpf_xdp_adjust_head(xdp, -(int)size) < 0)
-		return -1;
-	ethernet = (void *)(long)xdp->data;
-	before = (void *)ethernet + size;
-	if ((void *)ethernet + sizeof(struct ethhdr) + sizeof(struct ipv6hdr) >
-		    (void *)(long)xdp->data_end ||
-	    size > sizeof(struct ipv6hdr) || (void *)(before + 1) > (void *)(long)xdp->data_end)
-		return -1;
-	*ethernet = *before;
-	return 0;
+	return bpf_xdp_adjust_head(xdp, -(int)size) < 0 ? -1 : 0;
 }
 
 /* The next one tells its sender. */

@@ -108,7 +108,7 @@ lb4_inline int flow_see(struct nat *n)
 	if (!n->flow || READ_ONCE(n->flow->tag) != tag)
 		return 0;
 	copy_ip(n->seen.client, n->flow->client);
-	__builtin_memcpy(n->seen.client_mac, n->flow->client_mac, sizeof(n->seen.client_mac));
+	copy_mac(n->seen.client_mac, n->flow->client_mac);
 	n->seen.client_port = n->flow->client_port;
 	n->seen.state = READ_ONCE(n->flow->state);
 	n->seen.server_next = READ_ONCE(n->flow->server_next);

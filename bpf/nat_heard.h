@@ -16,7 +16,7 @@
 lb4_inline void flow_note_client(struct nat *n, struct lb4_flow *f)
 {
 	WRITE_ONCE(f->last, n->now);
-	__builtin_memcpy(f->client_mac, n->packet.ethernet->h_source, sizeof(f->client_mac));
+	copy_mac(f->client_mac, n->packet.ethernet->h_source);
 	f->interface = interface_find(n->arrived);
 }
 

@@ -14,21 +14,18 @@
 lb4_inline void outer_ipv4(struct iphdr *ip, const __u8 source[16], const __u8 destination[16],
 			   __u32 size, __u8 tos, __u8 protocol)
 {
-	const __u16 *word = (const __u16 *)ip;
-	__u32 sum = 0;
+	__be16 *word = (__be16 *)ip;
+	__u32 sum;
 
-	*(__u8 *)ip = 0x45;
-	ip->tos = tos;
-	ip->tot_len = bpf_htons((__u16)(size + sizeof(*ip)));
-	ip->id = 0;
-	ip->frag_off = bpf_htons(IPV4_DONT_FRAGMENT);
-	ip->ttl = OUTER_HOPS;
-	ip->protocol = protocol;
-	ip->check = 0;
+	word[0] = bpf_htons(0x4500 | tos);
+	word[1] = bpf_htons((__u16)(size + sizeof(*ip)));
+	word[2] = 0;
+	word[3] = bpf_htons(IPV4_DONT_FRAGMENT);
+	word[4] = bpf_htons(OUTER_HOPS << 8 | protocol);
 	ip->saddr = *(const __u32 *)(source + 12);
 	ip->daddr = *(const __u32 *)(destination + 12);
-	for (int i = 0; i < 10; i++)
-		sum += word[i];
+	sum = (__u32)word[0] + word[1] + word[3] + word[4];
+	sum = sum_add(sum_add(sum, ip->saddr), ip->daddr);
 	ip->check = (__u16)~sum_fold(sum);
 }
 

@@ -44,6 +44,31 @@ struct packet {
 	__u8 is_fragment; /* of an odd one */
 };
 
+/*
+ * Of Ethernet: the kernel's struct is packed, and would be read and written byte by byte. It begins
+ * at an even address.
+ */
+lb4_inline __be16 ether_type(const struct ethhdr *ethernet)
+{
+	return ((const __be16 *)ethernet)[ETH_ALEN];
+}
+
+lb4_inline void set_ether_type(struct ethhdr *ethernet, __be16 type)
+{
+	((__be16 *)ethernet)[ETH_ALEN] = type;
+}
+
+/* At even addresses. */
+lb4_inline void copy_mac(void *to, const void *from)
+{
+	const __u16 *f = from;
+	__u16 *t = to;
+
+	t[0] = f[0];
+	t[1] = f[1];
+	t[2] = f[2];
+}
+
 /* Made anew where it is needed: the verifier does not know that a pointer that was kept is not
  * NULL. */
 lb4_inline struct iphdr *ipv4_of(const struct packet *p)
@@ -207,9 +232,9 @@ lb4_inline enum parsed parse(struct packet *p, void *data, void *end, __u32 room
 		return PARSED_OTHER;
 	p->ethernet = ethernet;
 	p->end = end;
-	if (ethernet->h_proto == bpf_htons(ETH_P_IP))
+	if (ether_type(ethernet) == bpf_htons(ETH_P_IP))
 		return parse_ip(p, 1, room, bundle);
-	if (ethernet->h_proto == bpf_htons(ETH_P_IPV6))
+	if (ether_type(ethernet) == bpf_htons(ETH_P_IPV6))
 		return parse_ip(p, 0, room, bundle);
 	return PARSED_OTHER;
 }

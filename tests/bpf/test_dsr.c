@@ -223,6 +223,23 @@ static void packets_are_wrapped(void **state)
 	}
 }
 
+/* What fills a frame up to Ethernet's least is none of the packet. */
+static void padding_is_not_wrapped(void **state)
+{
+	struct segment s = nat_world_segment(ACK, 1001, 5001);
+	struct nat_world *w = *state;
+	struct frame f;
+	size_t inner;
+
+	frame_make(&f, &s);
+	inner = f.size - ETHERNET;
+	f.size += 6;
+	assert_int_equal(nat_world_put(w, &f), REDIRECTED);
+	assert_int_equal(w->out.size, f.size + 20);
+	w->out.size -= 6;
+	expect_outer_ipv4(&w->out, inner, "10.0.0.10");
+}
+
 /* ECN and traffic class are seen on the way too (RFC 6040). */
 static void the_traffic_class_is_outside_too(void **state)
 {
@@ -643,6 +660,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		L2_TEST(packets_are_left_as_they_are),
 		IPIP_TEST(packets_are_wrapped),
+		IPIP_TEST(padding_is_not_wrapped),
 		IPIP_TEST(the_traffic_class_is_outside_too),
 		IPIP_TEST(what_does_not_fit),
 		L2_TEST(slots_that_are_still),
