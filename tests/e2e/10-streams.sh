@@ -7,7 +7,7 @@
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
-SECONDS_LONG=$(by_scale 6 8 30)
+SECONDS_LONG=$(patient "$(by_scale 6 8 30)")
 STREAMS=$(by_scale 4 16 16) # of each of four iperf3 clients
 STALL_MS=${LB4_STALL_MS:-200}
 IPERF=5201
@@ -22,8 +22,8 @@ ip -n "$(ns b5)" address add 10.4.5.3/24 dev lb
 describe() {
 	config
 	service iperf "$VIP" $IPERF "b1 b2 b3 b4 b5*$1 b6 ${2//@/$IPERF}" "hash: source"
-	service_each echo "$VIP [$VIP6]" echo "b1 b2 b3 b4 b5*$1 b6 ${2//@/${PORT[echo]}}" "check: {tcp: true, interval: 500ms}" "$3"
-	service id "$VIP" id "b1 b2 b3 b4 b5*$1 b6" "check: {tcp: true, interval: 500ms}"
+	service_each echo "$VIP [$VIP6]" echo "b1 b2 b3 b4 b5*$1 b6 ${2//@/${PORT[echo]}}" "check: {tcp: true, interval: $(patient 500)ms}" "$3"
+	service id "$VIP" id "b1 b2 b3 b4 b5*$1 b6" "check: {tcp: true, interval: $(patient 500)ms}"
 }
 
 describe 1 "" "tries: 3"
@@ -45,10 +45,10 @@ for b in b1 b2 b3 b4; do
 done
 
 spawn_lab echoes.json stream --to "$VIP:${PORT[echo]}" --to "[$VIP6]:${PORT[echo]}" --count 120 \
-	--duration "$((SECONDS_LONG + 2))s" --interval 10ms &
+	--duration "$((SECONDS_LONG + 2))s" --interval "$(patient 10)ms" &
 ECHOES=$!
 beside_start $((SECONDS_LONG + 2)) b1 b2
-spawn_lab short.json short --to "$VIP:${PORT[id]}" --rate 200 --duration "${SECONDS_LONG}s" --timeout 5s --failures "$DIR/failures.json" &
+spawn_lab short.json short --to "$VIP:${PORT[id]}" --rate "$(paced 200)" --duration "${SECONDS_LONG}s" --timeout "$(patient 5)s" --failures "$DIR/failures.json" &
 SHORT=$!
 IPERFS=()
 for b in b1 b2 b3 b4; do
@@ -56,7 +56,7 @@ for b in b1 b2 b3 b4; do
 	[[ $b == b[12] ]] && reverse=-R
 	# Small writes at a steady pace, so that every tenth of a second has some.
 	spawn_in client iperf3 -c $VIP -p $IPERF -B "${FROM[$b]}" -P "$STREAMS" -t "$SECONDS_LONG" \
-		-b 8M -l 8K -i 0.1 -J $reverse >"$DIR/client-$b.json" 2>&1 &
+		-b "$(paced 8)M" -l "$(paced 8)K" -i 0.1 -J $reverse >"$DIR/client-$b.json" 2>&1 &
 	IPERFS+=($!)
 done
 wait_until 10 "all iperf3 streams run" running $((4 * STREAMS + 4)) iperf
@@ -144,7 +144,7 @@ check_timing "longest silence of an iperf3 stream, ms" "$(stalls_ms "${RECEIVERS
 
 finished "$SHORT" || fail "short connections: $(cat "$DIR/short.json" "$DIR/failures.json")"
 check_equal "short connections that failed meanwhile" "$(json "$DIR/short.json" .failed)" 0
-check_number "of how many" "$(json "$DIR/short.json" .ok)" '>=' $((SECONDS_LONG * 190))
+check_number "of how many" "$(json "$DIR/short.json" .ok)" '>=' $((SECONDS_LONG * $(paced 190)))
 finished "$ECHOES" || fail "echo streams: $(cat "$DIR/echoes.json" "$DIR/echoes.json.err")"
 check_equal "echo streams broken" "$(json "$DIR/echoes.json" .broken)" 0
 check_timing "longest wait for an echo, ms" "$(json "$DIR/echoes.json" .longest_gap_ms)" '<=' $LIMIT

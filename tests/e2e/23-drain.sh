@@ -37,7 +37,7 @@ streams_run() {
 	((b1 > $1 && b2 > $1 && b1 + b2 > BEGUN_BEFORE))
 }
 
-spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --count 40 --duration "$(patient $LONG)s" &
+spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --count 40 --duration "$(patient $LONG)s" --interval "$(patient 10)ms" &
 STREAM=$!
 wait_until 3 "streams run on both" streams_run 5
 wait_until 3 "all of them" running 40 echo
@@ -87,7 +87,7 @@ check_log 2 "and is logged" '.service == "echo" and .end == "drain-timeout"'
 lbctl undrain echo "$MET" >/dev/null
 
 path_has active || BEGUN_BEFORE=$(($(begun echo b1) + $(begun echo b2) + 19))
-spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --count 20 --duration "$(patient 2)s" &
+spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --count 20 --duration "$(patient 2)s" --interval "$(patient 10)ms" &
 STREAM=$!
 wait_until 3 "streams run on both" streams_run 2
 lbctl disable echo b2 >/dev/null

@@ -9,7 +9,7 @@
 path_is nat
 PATH_OWN=1
 COUNT=${LB4_TRANSFERS:-$(by_scale 300 1500 4000)}
-CHECK="check: {tcp: true, interval: 300ms, fast_interval: 100ms, timeout: 300ms}"
+CHECK="check: {tcp: true, interval: $(patient 300)ms, fast_interval: $(patient 100)ms, timeout: $(patient 300)ms}"
 
 fast() {
 	lbctl --json fastpath | jq -r ".fastpath | $1"
@@ -107,12 +107,12 @@ check_within 3 "bytes of nat are counted" counted
 # The router says so to the VIP, and the backend has to hear it.
 for to in "$VIP" "$VIP6"; do
 	before=$(fast .packets.icmp)
-	in_ns far timeout 20 iperf3 -c "$to" -n 20M -R >"$DIR/iperf3.txt" 2>&1 || fail "$(cat "$DIR/iperf3.txt")"
+	in_ns far timeout "$(patient 20)" iperf3 -c "$to" -n 20M -R >"$DIR/iperf3.txt" 2>&1 || fail "$(cat "$DIR/iperf3.txt")"
 	check_number "ICMP errors passed on, downloading from $to" "$(($(fast .packets.icmp) - before))" '>' 0
 done
 
 # Established flows live through whatever happens to others; new ones go elsewhere.
-spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --to "[$VIP6]:${PORT[echo]}" --count 60 --duration 100s --interval 20ms &
+spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --to "[$VIP6]:${PORT[echo]}" --count 60 --duration "$(patient 100)s" --interval "$(patient 20)ms" &
 STREAM=$!
 wait_until 3 "streams run" eval '(($(lbctl --json services | jq "[.services[] | select(.name | startswith(\"echo\")) | .active] | add") == 60))'
 check_number "streams on b1, as lbctl counts flows" "$(backend_value echo b1 active)" '>' 2

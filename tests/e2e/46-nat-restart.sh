@@ -11,7 +11,7 @@ PATH_OWN=1
 [[ $FORWARD != dsr-* ]] || DSR=$FORWARD
 FORWARD=nat
 AWAY=${LB4_AWAY:-$(by_scale 1 1 60)} # seconds that lb4 is dead
-CHECK="check: {tcp: true, interval: 300ms, fast_interval: 100ms, timeout: 300ms}"
+CHECK="check: {tcp: true, interval: $(patient 300)ms, fast_interval: $(patient 100)ms, timeout: $(patient 300)ms}"
 
 . "$E2E/lib/pins.sh"
 pins_up
@@ -34,11 +34,11 @@ service direct "$VIP2" echo "b1 b2 b3" "$CHECK" "forward: $DSR"
 service idle "$VIP:1002" echo b1 "idle_timeout: 4s"
 start_lb4
 wait_all_up
-spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --to "[$VIP6]:${PORT[echo]}" --count 60 --duration $((AWAY + 100))s --interval 20ms &
+spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --to "[$VIP6]:${PORT[echo]}" --count 60 --duration "$((AWAY + $(patient 100)))s" --interval "$(patient 20)ms" &
 STREAM=$!
-spawn_lab direct.json stream --to "$VIP2:${PORT[echo]}" --count 30 --duration $((AWAY + 100))s --interval 20ms &
+spawn_lab direct.json stream --to "$VIP2:${PORT[echo]}" --count 30 --duration "$((AWAY + $(patient 100)))s" --interval "$(patient 20)ms" &
 DIRECT=$!
-spawn_lab idle.txt talk --within $((AWAY + 20))s "$VIP:1002" send=hi name recv=hi end &
+spawn_lab idle.txt talk --within "$((AWAY + $(patient 20)))s" "$VIP:1002" send=hi name recv=hi end &
 IDLE=$!
 wait_until 3 "streams run" eval '(($(active echo) + $(active echo6) == 60))'
 before=$(fast .packets.forwarded)

@@ -10,7 +10,7 @@ path_is dsr-l2 dsr-ipip # both at once
 PATH_OWN=1
 FORWARD=splice # said by service below
 COUNT=${LB4_TRANSFERS:-$(by_scale 200 800 4000)}
-CHECK="check: {tcp: true, interval: 300ms, fast_interval: 100ms, timeout: 300ms}"
+CHECK="check: {tcp: true, interval: $(patient 300)ms, fast_interval: $(patient 100)ms, timeout: $(patient 300)ms}"
 
 fast() {
 	lbctl --json fastpath | jq -r ".fastpath | $1"
@@ -96,13 +96,13 @@ for ((port = 600; port < 608; port++)); do
 done
 ok "clients meet whom explain names, on the link, in IP packets and over IPv6"
 for to in "$VIP2" "$VIP6"; do
-	client timeout 20 iperf3 -c "$to" -P 4 -n 100M >"$DIR/iperf3.txt" 2>&1 || fail "$(cat "$DIR/iperf3.txt")"
-	client timeout 20 iperf3 -c "$to" -P 4 -n 100M -R >"$DIR/iperf3.txt" 2>&1 || fail "$(cat "$DIR/iperf3.txt")"
+	client timeout "$(patient 20)" iperf3 -c "$to" -P 4 -n 100M >"$DIR/iperf3.txt" 2>&1 || fail "$(cat "$DIR/iperf3.txt")"
+	client timeout "$(patient 20)" iperf3 -c "$to" -P 4 -n 100M -R >"$DIR/iperf3.txt" 2>&1 || fail "$(cat "$DIR/iperf3.txt")"
 done
 ok "iperf3, both ways"
 
 # Connections stay where they are, whatever becomes of the table.
-spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --to "$VIP2:${PORT[echo]}" --to "[$VIP6]:${PORT[echo]}" --count 90 --duration "$(patient 9)s" --interval 20ms &
+spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --to "$VIP2:${PORT[echo]}" --to "[$VIP6]:${PORT[echo]}" --count 90 --duration "$(patient 9)s" --interval "$(patient 20)ms" &
 STREAM=$!
 sleep_until_streams() {
 	(($(lbctl --json services | jq '[.services[] | select(.name | startswith("echo")) | .accepted] | add') >= 90 + 24))
@@ -139,7 +139,7 @@ lbctl reload >/dev/null
 check_equal "with the fast path off" "$(lbctl fastpath off >/dev/null; fast .state)" off
 lab short --to "$VIP:${PORT[id]}" --rate 300 --duration 500ms >"$DIR/short.json" || fail "$(cat "$DIR/short.json")"
 wait_until 3 "new connections were spliced" eval '(($(workers_saw id) == 150))'
-spawn_lab spliced.json stream --to "$VIP:${PORT[echo]}" --count 20 --duration "$(patient 4)s" --interval 20ms &
+spawn_lab spliced.json stream --to "$VIP:${PORT[echo]}" --count 20 --duration "$(patient 4)s" --interval "$(patient 20)ms" &
 SPLICED=$!
 spliced_run() {
 	(($(lbctl --json connections echo 2>/dev/null | jq '[.connections[] | select(.service == "echo")] | length') >= 20))
@@ -165,7 +165,7 @@ ok "90 connections lived through drain, weight, removal, reloads, the fast path 
 check_matches "another seed is refused" "$(sed -i '1i seed: 4711' "$DIR/lb4.yaml"; lbctl reload 2>&1 || true)" 'another seed'
 
 # A backend that fails: whoever has its connections then does not know them.
-spawn_lab cut.txt talk --within 20s "$VIP2:${PORT[echo]}" send=hi name recv=hi quiet=2s send=more recv=more end &
+spawn_lab cut.txt talk --within "$(patient 20)s" "$VIP2:${PORT[echo]}" send=hi name recv=hi quiet="$(patient 2)s" send=more recv=more end &
 CUT=$!
 wait_until 5 "it is there" grep -q '^recv ok' "$DIR/cut.txt"
 met=$(awk '$1 == "name" && $2 != "ok" { print $2 }' "$DIR/cut.txt")

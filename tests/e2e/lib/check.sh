@@ -101,6 +101,11 @@ patient() {
 	echo $(($1 * ${LB4_PATIENCE:-1}))
 }
 
+# paced NUMBER: how much of something there is to be a second: as much less.
+paced() {
+	echo $(($1 / ${LB4_PATIENCE:-1}))
+}
+
 # check_within SECONDS WHAT COMMAND…: a claim with a deadline; prints how long it took.
 check_within() {
 	local seconds=$1 what=$2 start
@@ -140,7 +145,7 @@ beside_start() {
 	for backend; do
 		to+=(--to "$(backend_ip "$backend"):${PORT[echo]}")
 	done
-	spawn_lab beside.json stream "${to[@]}" --count 20 --duration "${seconds}s" --interval 10ms &
+	spawn_lab beside.json stream "${to[@]}" --count 20 --duration "${seconds}s" --interval "$(patient 10)ms" &
 	BESIDE=$!
 }
 
