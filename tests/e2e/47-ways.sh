@@ -97,7 +97,7 @@ bulk_moves() {
 bulk() {
 	local service=$1 made pid
 	made=$(fast '.packets["icmp-made"]')
-	spawn_in client timeout "$(patient 20)" iperf3 "${IPERF[@]}" -b 40M -n 10M >"$DIR/iperf3.txt" 2>&1 &
+	spawn_in client timeout "$(patient 20)" iperf3 "${IPERF[@]}" -b "$(paced 40)M" -n 10M >"$DIR/iperf3.txt" 2>&1 &
 	pid=$!
 	wait_until 10 "bytes move" bulk_moves "$service"
 	"${@:2}"
