@@ -7,7 +7,7 @@
 
 . "${BASH_SOURCE[0]%/*}/lib.sh"
 
-COUNT=${LB4_TRANSFERS:-$(by_scale 400 2000 4000)}
+COUNT=${LB4_TRANSFERS:-$(paced "$(by_scale 400 2000 4000)")}
 
 lab_up 3
 backend_start b1 b2 b3
@@ -16,7 +16,7 @@ service_each hammer "$VIP [$VIP6]" hammer "b1 b2 b3@6"
 start_lb4
 
 lab hammer --to "$VIP:${PORT[hammer]}" --to "[$VIP6]:${PORT[hammer]}" --count "$COUNT" \
-	--concurrency 48 ${LB4_SEED:+--seed "$LB4_SEED"} "$DIR"/b[123].out >"$DIR/hammer.json" \
+	--concurrency "$(paced 48)" --timeout "$(patient 30)s" ${LB4_SEED:+--seed "$LB4_SEED"} "$DIR"/b[123].out >"$DIR/hammer.json" \
 	2>"$DIR/hammer.err" || fail "$(cat "$DIR/hammer.err" "$DIR/hammer.json")"
 say "$(json "$DIR/hammer.json" '"seed \(.seed): \(.transfers) transfers, \((.bytes_up + .bytes_down) / 1e6 | floor) MB, \(.seconds) s, kinds \(.kinds)"')"
 check_equal "violations" "$(json "$DIR/hammer.json" .violations)" 0

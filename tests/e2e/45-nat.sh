@@ -8,7 +8,7 @@
 
 path_is nat
 PATH_OWN=1
-COUNT=${LB4_TRANSFERS:-$(by_scale 300 1500 4000)}
+COUNT=${LB4_TRANSFERS:-$(paced "$(by_scale 300 1500 4000)")}
 CHECK="check: {tcp: true, interval: $(patient 300)ms, fast_interval: $(patient 100)ms, timeout: $(patient 300)ms}"
 
 fast() {
@@ -68,7 +68,7 @@ check_matches "lbctl names an interface that there is not" "$(lbctl status)" 'no
 
 # Every byte, by the backend that explain names.
 lab hammer --to "$VIP:${PORT[hammer]}" --to "[$VIP6]:${PORT[hammer]}" --count "$COUNT" \
-	--concurrency 32 "$DIR"/b[123].out >"$DIR/hammer.json" 2>"$DIR/hammer.err" ||
+	--concurrency "$(paced 32)" --timeout "$(patient 30)s" "$DIR"/b[123].out >"$DIR/hammer.json" 2>"$DIR/hammer.err" ||
 	fail "$(cat "$DIR/hammer.err" "$DIR/hammer.json")"
 check_equal "violations in $COUNT transfers" "$(json "$DIR/hammer.json" .violations)" 0
 check_equal "connections that workers saw" "$(($(workers_saw hammer) + $(workers_saw hammer6)))" 0

@@ -8,7 +8,7 @@
 path_is nat
 PATH_OWN=1
 HOOK=xdp # the links are made fit
-COUNT=${LB4_TRANSFERS:-$(by_scale 200 600 2000)}
+COUNT=${LB4_TRANSFERS:-$(paced "$(by_scale 200 600 2000)")}
 
 fast() {
 	lbctl --json fastpath | jq -r ".fastpath | $1"
@@ -49,7 +49,7 @@ check "a program sits in the driver" has_program to-client
 check_not "and none where tc was wished for" has_program to-b2
 
 lab hammer --to "$VIP:${PORT[hammer]}" --to "[$VIP6]:${PORT[hammer]}" --count "$COUNT" \
-	--concurrency 16 "$DIR"/b[1234].out >"$DIR/hammer.json" 2>"$DIR/hammer.err" ||
+	--concurrency "$(paced 16)" --timeout "$(patient 30)s" "$DIR"/b[1234].out >"$DIR/hammer.json" 2>"$DIR/hammer.err" ||
 	fail "$(cat "$DIR/hammer.err" "$DIR/hammer.json")"
 check_equal "violations in $COUNT transfers" "$(json "$DIR/hammer.json" .violations)" 0
 check_equal "connections that workers saw" "$(ended '(.service | startswith("hammer")) and .path != "nat"')" 0
@@ -58,7 +58,7 @@ for backend in b1 b2 b3 b4; do
 done
 for i in 1 2; do
 	before=$(redirected to-client)
-	lab stream --to "$VIP:100$i" --count 4 --duration 500ms --interval 5ms >"$DIR/stream.json" || fail "$(cat "$DIR/stream.json")"
+	lab stream --to "$VIP:100$i" --count 4 --duration "$(patient 500)ms" --interval 5ms >"$DIR/stream.json" || fail "$(cat "$DIR/stream.json")"
 	more[i]=$(($(redirected to-client) - before))
 done
 check_number "packets to an interface at xdp that the driver sent on" "${more[1]}" '>' 100

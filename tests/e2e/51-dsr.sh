@@ -9,7 +9,7 @@
 path_is dsr-l2 dsr-ipip # both at once
 PATH_OWN=1
 FORWARD=splice # said by service below
-COUNT=${LB4_TRANSFERS:-$(by_scale 200 800 4000)}
+COUNT=${LB4_TRANSFERS:-$(paced "$(by_scale 200 800 4000)")}
 CHECK="check: {tcp: true, interval: $(patient 300)ms, fast_interval: $(patient 100)ms, timeout: $(patient 300)ms}"
 
 fast() {
@@ -77,7 +77,7 @@ check "nobody was down meanwhile" all_up
 
 # Every byte, and none of the answers passes lb4.
 lab hammer --to "$VIP:${PORT[hammer]}" --to "$VIP2:${PORT[hammer]}" --to "[$VIP6]:${PORT[hammer]}" --count "$COUNT" \
-	--concurrency 32 "$DIR"/b[123].out >"$DIR/hammer.json" 2>"$DIR/hammer.err" ||
+	--concurrency "$(paced 32)" --timeout "$(patient 30)s" "$DIR"/b[123].out >"$DIR/hammer.json" 2>"$DIR/hammer.err" ||
 	fail "$(cat "$DIR/hammer.err" "$DIR/hammer.json")"
 check_equal "violations in $COUNT transfers" "$(json "$DIR/hammer.json" .violations)" 0
 check_equal "connections that workers saw" "$(($(workers_saw hammer) + $(workers_saw hammer-ipip) + $(workers_saw hammer6)))" 0
