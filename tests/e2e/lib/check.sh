@@ -73,19 +73,22 @@ now_ms() {
 exec {NEVER}<> <(:)
 look_again() {
 	local seconds
-	printf -v seconds 0.%03d "${1:-20}"
+	printf -v seconds '%d.%03d' $((${1:-20} / 1000)) $((${1:-20} % 1000))
 	read -rt "$seconds" -u "$NEVER" || true
 }
 
-# holds_within SECONDS COMMAND…: until the command succeeds; LB4_PATIENCE times as long on a machine that is slow. It is
-# processes mostly, which others want the machine for too: who has waited for long looks less often.
+# How much slower than others this machine is.
+PATIENCE=${LB4_PATIENCE:-1}
+
+# holds_within SECONDS COMMAND…: until the command succeeds; that much longer on a machine that is slow. It is processes
+# mostly, which others want the machine for too: who has waited for long looks less often.
 holds_within() {
-	local deadline=$((${EPOCHREALTIME/./} + $1 * ${LB4_PATIENCE:-1} * 1000000)) pause=20
+	local deadline=$((${EPOCHREALTIME/./} + $1 * PATIENCE * 1000000)) pause=20
 	shift
 	until "$@"; do
 		((${EPOCHREALTIME/./} < deadline)) || return 1
 		look_again $pause
-		((pause = pause < 100 ? pause + 10 : 100))
+		((pause = pause < 100 * PATIENCE ? pause + 10 * PATIENCE : 100 * PATIENCE))
 	done
 }
 
@@ -98,12 +101,12 @@ wait_until() {
 
 # patient NUMBER: how long something has to last, for what is looked at meanwhile: as much longer as looks may be.
 patient() {
-	echo $(($1 * ${LB4_PATIENCE:-1}))
+	echo $(($1 * PATIENCE))
 }
 
 # paced NUMBER: how much of something there is to be a second: as much less.
 paced() {
-	echo $(($1 / ${LB4_PATIENCE:-1}))
+	echo $(($1 > PATIENCE ? $1 / PATIENCE : 1))
 }
 
 # check_within SECONDS WHAT COMMAND…: a claim with a deadline; prints how long it took.
