@@ -21,6 +21,9 @@
 /* Goes on as if there was no program: tcx and clsact agree on the number. */
 #define GO_ON -1
 
+/* Of kernels since 6.16, which older ones refuse. */
+#define CSUM_IPV6 (1ULL << 7)
+
 #define HEADERS_MAX (sizeof(struct ethhdr) + sizeof(struct ipv6hdr) + sizeof(struct tcphdr))
 
 struct {
@@ -47,6 +50,14 @@ lb4_inline int read_packet(struct __sk_buff *skb, struct packet *p)
 		     skb->len - sizeof(struct ethhdr), skb->gso_size > 0) == PARSED;
 }
 
+/* The sum of a whole IPv6 packet does not change with an address, as the TCP checksum makes up for it. */
+lb4_inline int replace_in_tcp(struct __sk_buff *skb, __u32 at, __s64 sum, int is_ipv4)
+{
+	if (!is_ipv4 && bpf_l4_csum_replace(skb, at, 0, sum, BPF_F_PSEUDO_HDR | CSUM_IPV6) == 0)
+		return 0;
+	return (int)bpf_l4_csum_replace(skb, at, 0, sum, BPF_F_PSEUDO_HDR);
+}
+
 /* Puts an address at `at` of the IP header, where `was` stands, and into the sums; −1: it cannot. */
 lb4_inline int replace(struct __sk_buff *skb, const struct packet *p, __u32 at, __u8 was[16],
 		       __u8 now[16])
@@ -58,7 +69,7 @@ lb4_inline int replace(struct __sk_buff *skb, const struct packet *p, __u32 at, 
 
 	sum = is_ipv4 ? bpf_csum_diff((__be32 *)(was + 12), 4, (__be32 *)(now + 12), 4, 0)
 		      : bpf_csum_diff((__be32 *)was, 16, (__be32 *)now, 16, 0);
-	if (sum < 0 || bpf_l4_csum_replace(skb, tcp, 0, sum, BPF_F_PSEUDO_HDR) < 0)
+	if (sum < 0 || replace_in_tcp(skb, tcp, sum, is_ipv4) < 0)
 		return -1;
 	if (is_ipv4 &&
 	    bpf_l3_csum_replace(skb, ip + __builtin_offsetof(struct iphdr, check), 0, sum, 0) < 0)
@@ -73,21 +84,25 @@ lb4_inline int wrap(struct __sk_buff *skb, const struct packet *p, const struct 
 {
 	const __u32 size = skb->len - sizeof(struct ethhdr), header = p->header;
 	const int is_ipv4 = p->is_ipv4;
-	void *data, *end;
+	union {
+		struct iphdr ipv4;
+		struct ipv6hdr ipv6;
+	} outer = {};
 
 	if (bpf_skb_adjust_room(skb, (int)header, BPF_ADJ_ROOM_MAC,
 				is_ipv4 ? BPF_F_ADJ_ROOM_ENCAP_L3_IPV4
 					: BPF_F_ADJ_ROOM_ENCAP_L3_IPV6) < 0)
 		return -1;
-	data = (void *)(long)skb->data + sizeof(struct ethhdr);
-	end = (void *)(long)skb->data_end;
-	if (data + sizeof(struct ipv6hdr) > end)
-		return -1;
-	if (is_ipv4)
-		outer_ipv4(data, p->tuple.source, c->backend, size, tos, IPPROTO_IPIP);
-	else
-		outer_ipv6(data, p->tuple.source, c->backend, size, tos, IPPROTO_IPV6);
-	return 0;
+	/* Stored by a helper: a program that writes by itself has every packet copied that is shared,
+	 * whosever it is. */
+	if (is_ipv4) {
+		outer_ipv4(&outer.ipv4, p->tuple.source, c->backend, size, tos, IPPROTO_IPIP);
+		return (int)bpf_skb_store_bytes(skb, sizeof(struct ethhdr), &outer.ipv4,
+						sizeof(outer.ipv4), 0);
+	}
+	outer_ipv6(&outer.ipv6, p->tuple.source, c->backend, size, tos, IPPROTO_IPV6);
+	return (int)bpf_skb_store_bytes(skb, sizeof(struct ethhdr), &outer.ipv6, sizeof(outer.ipv6),
+					0);
 }
 
 lb4_inline __u8 traffic_class(const struct packet *p)

@@ -107,7 +107,7 @@ lb4_inline int hook_can_send(struct __sk_buff *skb, const struct lb4_interface *
 
 lb4_inline int hook_send(struct __sk_buff *skb, const struct lb4_interface *out)
 {
-	(void)skb;
+	vlan_forget(skb);
 	return bpf_redirect(out->index, 0);
 }
 
@@ -124,7 +124,7 @@ lb4_inline int hook_reach(struct __sk_buff *skb, const struct lb4_backend *b, in
 {
 	struct bpf_redir_neigh next = {};
 
-	(void)skb;
+	vlan_forget(skb);
 	next.nh_family = is_ipv4 ? AF_INET : AF_INET6;
 	if (b->gateway_family)
 		next.nh_family = b->gateway_family;

@@ -128,16 +128,20 @@ static bool is_wanted(uint32_t interface, const uint32_t *interfaces, size_t n)
 	return false;
 }
 
-int check_programs_attach(struct check_programs *c, const uint32_t *interfaces, size_t n)
+void check_programs_keep(struct check_programs *c, const uint32_t *interfaces, size_t n)
 {
-	int first = 0;
-
 	for (size_t i = c->n_places; i > 0; i--) {
 		if (is_wanted(c->places[i - 1].interface, interfaces, n))
 			continue;
 		detach(&c->places[i - 1]);
 		c->places[i - 1] = c->places[--c->n_places];
 	}
+}
+
+int check_programs_attach(struct check_programs *c, const uint32_t *interfaces, size_t n)
+{
+	int first = 0;
+
 	for (size_t i = 0; i < n; i++) {
 		int r = check_programs_are_at(c, interfaces[i]) ? 0 : attach(c, interfaces[i]);
 

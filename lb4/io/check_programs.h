@@ -23,10 +23,13 @@ int check_programs_open(struct check_programs **ret);
 struct check_programs *check_programs_close(struct check_programs *c);
 
 /*
- * They are at exactly these interfaces from now on; what has gone is forgotten. 0, or the first -errno:
- * then those that failed are tried again by the next call.
+ * Attaches them to these interfaces, where they are not yet. 0, or the first -errno: then those that
+ * failed are tried again by the next call.
  */
 int check_programs_attach(struct check_programs *c, const uint32_t *interfaces, size_t n);
+
+/* Detaches them from all interfaces but these, and forgets those that are gone. */
+void check_programs_keep(struct check_programs *c, const uint32_t *interfaces, size_t n);
 
 /* Whether they are at that interface. */
 bool check_programs_are_at(const struct check_programs *c, uint32_t interface);

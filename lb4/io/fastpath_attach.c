@@ -163,6 +163,9 @@ static int attach_tc(struct fastpath *f, struct attachment *a, enum fastpath_hoo
 		return 0;
 	*ret = FASTPATH_CLSACT;
 	a->link = -1;
+	/* Those of checks, if an earlier start was killed: they go by its memory. */
+	clsact_detach_check((uint32_t)a->index, false);
+	clsact_detach_check((uint32_t)a->index, true);
 	return clsact_attach((uint32_t)a->index, fastpath_program(f), f->pins, &a->hook_is_ours);
 }
 

@@ -64,8 +64,8 @@ struct live_backend {
 	struct backend_health health;
 	uint64_t target_id; /* names it to the checker … */
 	enum forward_kind
-		check_path;  /* … whose probes go like that, if it is dsr; else straight … */
-	size_t n_check_vips; /* … and for so many VIPs could */
+		check_path; /* … whose probes go like that, if it is dsr; else straight … */
+	uint64_t check_key; /* … since this stood for the path that they could take */
 	/* When its connections are reset; NSEC_NEVER: they may finish. */
 	nsec_t drain_deadline; /* an operator drains it */
 	nsec_t down_deadline;  /* it was ejected, with on_down: drain */

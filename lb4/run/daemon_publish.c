@@ -175,7 +175,7 @@ static int set_targets(struct daemon *d)
 		struct live_service *s = d->services[i];
 
 		for (size_t j = 0; j < s->n_backends; j++) {
-			s->backends[j].n_check_vips = forwarding_check_vips(d, s, &s->backends[j]);
+			s->backends[j].check_key = forwarding_check_key(d, s, &s->backends[j]);
 			if (!is_checked(s, j))
 				continue;
 			d->targets[checks.n] = (struct target){s->backends[j].target_id, s, j};
@@ -189,6 +189,8 @@ static int set_targets(struct daemon *d)
 	r = checker_set_targets(d->checker, checks.all, checks.n);
 	for (size_t i = 0; r >= 0 && i < checks.n; i++)
 		d->targets[i].service->backends[d->targets[i].backend].verdict_kept = false;
+	if (r >= 0)
+		forwarding_settle_checks(d);
 	return r;
 }
 

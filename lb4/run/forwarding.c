@@ -538,6 +538,7 @@ static void look_around(struct daemon *d)
 	if (f->ways_changed)
 		forwarding_publish(d);
 	f->ways_changed = false;
+	d->targets_wanted |= f->checks_error < 0; /* to be tried again */
 	took = clock_now() - begun;
 	f->look_not_before =
 		nsec_add(d->now, took * LOOK_PART > LOOK_PAUSE ? took * LOOK_PART : LOOK_PAUSE);

@@ -64,15 +64,16 @@ size_t forwarding_lingering(const struct daemon *d);
  * asked how each goes; `ret->vips` is the caller's to free. -ENOMEM.
  */
 void forwarding_prepare_checks(struct daemon *d);
+void forwarding_settle_checks(struct daemon *d); /* the checker has been told */
 int forwarding_check_path(const struct daemon *d, const struct live_service *s,
 			  const struct live_backend *b, struct check_path *ret);
 
 /* Whether checks would have to go otherwise than as the backends say. */
 bool forwarding_checks_differ(const struct daemon *d);
 
-/* How many VIPs a check of the backend could be for. */
-size_t forwarding_check_vips(const struct daemon *d, const struct live_service *s,
-			     const struct live_backend *b);
+/* Stands for the path that a check of the backend would take now; 0: straight. */
+uint64_t forwarding_check_key(const struct daemon *d, const struct live_service *s,
+			      const struct live_backend *b);
 
 /* Its flows are reset; END_NONE: they may go on. */
 void forwarding_leave_backend(struct daemon *d, const struct backend *b, enum end_reason reason);

@@ -27,6 +27,16 @@ static const struct way *find_way(const struct forwarding *f, const struct live_
 	return way->way.reachable || way->trouble == WAY_SILENT ? way : NULL;
 }
 
+/* Whether clients that come to the VIP are forwarded; else they are spliced for a while. */
+static bool is_forwarded(const struct forwarding *f, const struct live_service *s,
+			 const struct address *vip)
+{
+	uint32_t at = placement_find_vip(f->placement, vip);
+
+	return at != LB4_VIP_NONE && !f->maps->vips[at].closed &&
+	       f->maps->vips[at].service == placement_find_service(f->placement, s->service);
+}
+
 /* Into `ret`, if that is not NULL, the VIPs by which clients get to the backend: how many. */
 static size_t find_vips(const struct forwarding *f, const struct live_service *s,
 			const struct live_backend *b, struct address *ret)
@@ -42,7 +52,7 @@ static size_t find_vips(const struct forwarding *f, const struct live_service *s
 
 		/* A socket of one family gets no answer of the other. */
 		if (vip->family != to->family || forward_unfit(s->settings.forward, vip, to) ||
-		    placement_find_vip(f->placement, vip) == LB4_VIP_NONE)
+		    !is_forwarded(f, s, vip))
 			continue;
 		if (ret)
 			ret[n] = *vip;
@@ -83,21 +93,28 @@ static size_t find_interfaces(const struct daemon *d, uint32_t *all, size_t n_ma
 void forwarding_prepare_checks(struct daemon *d)
 {
 	struct forwarding *f = d->forwarding;
-	uint32_t interfaces[CHECK_INTERFACES_MAX];
-	size_t n = f && f->fastpath ? find_interfaces(d, interfaces, CHECK_INTERFACES_MAX) : 0;
 	int r = 0;
 
-	if (n == 0 && (!f || !f->checks))
+	if (!f || !f->fastpath)
 		return;
-	if (!f->checks)
+	f->n_check_interfaces = find_interfaces(d, f->check_interfaces, CHECK_INTERFACES_MAX);
+	if (f->n_check_interfaces > 0 && !f->checks)
 		r = check_programs_open(&f->checks);
 	if (f->checks)
-		r = check_programs_attach(f->checks, interfaces, n);
+		r = check_programs_attach(f->checks, f->check_interfaces, f->n_check_interfaces);
 	if (r < 0 && r != f->checks_error)
 		log_warning("checks of backends of dsr cannot take the path that clients' packets "
 			    "take: %s; they go to the backends' own addresses",
 			    strerrordesc_np(-r));
 	f->checks_error = r;
+}
+
+void forwarding_settle_checks(struct daemon *d)
+{
+	struct forwarding *f = d->forwarding;
+
+	if (f && f->checks)
+		check_programs_keep(f->checks, f->check_interfaces, f->n_check_interfaces);
 }
 
 int forwarding_check_path(const struct daemon *d, const struct live_service *s,
@@ -123,20 +140,50 @@ int forwarding_check_path(const struct daemon *d, const struct live_service *s,
 	return 0;
 }
 
-size_t forwarding_check_vips(const struct daemon *d, const struct live_service *s,
-			     const struct live_backend *b)
+/* FNV-1a. */
+static uint64_t mix(uint64_t hash, const void *data, size_t size)
 {
-	return find_vips(d->forwarding, s, b, NULL);
+	for (const uint8_t *p = data; size > 0; size--)
+		hash = (hash ^ *p++) * 0x100000001b3;
+	return hash;
+}
+
+uint64_t forwarding_check_key(const struct daemon *d, const struct live_service *s,
+			      const struct live_backend *b)
+{
+	const struct forwarding *f = d->forwarding;
+	uint64_t hash = 0xcbf29ce484222325;
+
+	if (find_vips(f, s, b, NULL) == 0)
+		return 0;
+	hash = mix(hash, &find_way(f, s, b)->interface, sizeof(uint32_t));
+	for (size_t i = 0; i < s->n_listeners; i++)
+		if (is_forwarded(f, s, &s->listeners[i].address))
+			hash = mix(hash, s->listeners[i].address.ip,
+				   sizeof(s->listeners[i].address.ip));
+	return hash;
+}
+
+/* Answers may come in by others than before. */
+static bool interfaces_differ(const struct daemon *d)
+{
+	const struct forwarding *f = d->forwarding;
+	uint32_t now[CHECK_INTERFACES_MAX];
+	size_t n = find_interfaces(d, now, CHECK_INTERFACES_MAX);
+
+	return n != f->n_check_interfaces ||
+	       memcmp(now, f->check_interfaces, n * sizeof(now[0])) != 0;
 }
 
 bool forwarding_checks_differ(const struct daemon *d)
 {
+	if (interfaces_differ(d))
+		return true;
 	for (size_t i = 0; i < d->n_services; i++) {
 		const struct live_service *s = d->services[i];
 
 		for (size_t j = 0; j < s->n_backends; j++)
-			if (s->backends[j].n_check_vips !=
-			    forwarding_check_vips(d, s, &s->backends[j]))
+			if (s->backends[j].check_key != forwarding_check_key(d, s, &s->backends[j]))
 				return true;
 	}
 	return false;

@@ -21,6 +21,8 @@ struct forwarding {
 	struct capture *capture;
 	struct check_programs *checks; /* NULL: not wanted so far, or not to be had: */
 	int checks_error;	       /* as last told */
+	uint32_t check_interfaces[CHECK_INTERFACES_MAX]; /* where they are wanted … */
+	size_t n_check_interfaces;			 /* … since that was last asked */
 	struct flow_table table;
 	struct flow_teller teller;
 	struct raw raw;

@@ -229,7 +229,8 @@ static bool ask_plainly(struct prober *p, struct watch *w, nsec_t now)
 	w->wants_plain = false;
 	if (w->due > until)
 		until = w->due;
-	if (!wanted || until <= now)
+	/* Others may be waiting to be asked at all. */
+	if (!wanted || until <= now || !list_empty(&p->waiting))
 		return false;
 	f = slots_new(&p->flights);
 	if (!f)
@@ -401,7 +402,7 @@ void prober_suspect(struct prober *p, uint64_t id, nsec_t now)
 		if (w->due > due_before)
 			w->due = due_before;
 		/* Under way or in line: its turn comes by itself. */
-		if (w->timer.position != TIMER_IDLE && !w->flight)
+		if (w->timer.position != TIMER_IDLE && (!w->flight || w->flight->plain))
 			arm(p, w, w->due);
 	}
 }

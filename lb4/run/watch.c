@@ -188,12 +188,23 @@ void watch_set_deinit(struct watch_set *s)
 	*s = (struct watch_set)WATCH_SET_INIT;
 }
 
+/* Goes on with the VIP that has failed, if the new path has it too. */
+static void stay_with_vip(struct watch *w, const struct watch *old)
+{
+	if (old->path.n_vips == 0 || old->last.at == 0 || old->last.ok)
+		return;
+	for (size_t i = 0; i < w->path.n_vips; i++)
+		if (address_equal(&w->path.vips[i], &old->path.vips[old->vip]))
+			w->vip = i;
+}
+
 /* Takes the verdict of the check that each target had; when they disagree, a result decides. */
 static void inherit(struct watch *w, const struct watch *old, bool *disagreed)
 {
 	for (const struct subscriber *s = w->subscribers; s; s = s->next) {
 		if (old->verdict.state == VERDICT_UNKNOWN || !find_subscriber(old, s->id))
 			continue;
+		stay_with_vip(w, old);
 		if (w->verdict.state == VERDICT_UNKNOWN)
 			w->verdict.state = old->verdict.state;
 		else if (w->verdict.state != old->verdict.state)

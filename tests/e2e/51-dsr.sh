@@ -69,11 +69,25 @@ check_equal "services of other paths stay up" "$(backend_value echo-ipip b1 stat
 dsr_backend b1 up
 dsr_backend b2 up
 wait_all_up
+downs() {
+	grep -c ' is down' "$DIR/lb4.err"
+}
+had=$(downs)
 lbctl fastpath off >/dev/null
 wait_until 5 "checks are straight while the fast path is off" eval '[[ $(paths echo) == straight ]]'
 lbctl fastpath on >/dev/null
 wait_until 5 "and on the link again" eval '[[ $(paths echo) == dsr-l2 ]]'
-check "nobody was down meanwhile" all_up
+check_equal "nobody was down meanwhile" "$(downs)" "$had"
+# An interface that comes back is another one.
+ip -n "$(ns lb)" link del to-b3
+link_add b3 3
+dsr_routes b3
+dsr_backend b3 up
+wait_until 10 "all are up by the interface that is there instead" all_up
+in_ns b3 ip address del "$VIP6/128" dev lo
+wait_until 10 "b3 is down without its VIP" is_down_as echo6 b3 "by dsr-l2; its own address answers"
+dsr_backend b3 up
+wait_all_up
 
 # Every byte, and none of the answers passes lb4.
 lab hammer --to "$VIP:${PORT[hammer]}" --to "$VIP2:${PORT[hammer]}" --to "[$VIP6]:${PORT[hammer]}" --count "$COUNT" \

@@ -58,6 +58,7 @@ struct host_sk_buff {
 /* What makes a packet longer or shorter fails here: such packets are dropped then. */
 #define bpf_skb_adjust_room(skb, size, mode, flags)	((void)(skb), (void)(flags), -1)
 #define bpf_skb_change_tail(skb, size, flags)		((void)(skb), -1)
+#define bpf_skb_vlan_pop(skb)				((void)((skb)->vlan_present = 0))
 #define bpf_skb_store_bytes(skb, at, from, size, flags) ((void)(skb), (void)(from), -1)
 #define bpf_csum_diff(from, n_from, to, n_to, sum)	((void)(to), (sum))
 #define bpf_sk_release(socket)				host_release_socket(socket)

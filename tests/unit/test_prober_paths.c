@@ -217,16 +217,76 @@ static void other_paths_are_other_probes(void **state)
 	world_deinit(&w);
 }
 
-/* No two at a time have one port, and none comes again soon. */
+/* A path that has the VIP that fails goes on with it: others would only cover it up. */
+static void a_vip_that_fails_is_taken_along(void **state)
+{
+	struct check_target t = path_target(7, 2);
+	const struct address swapped[] = {vips[1], vips[0]};
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	set(&w, &t, 1);
+	connect_next(&w, -ECONNREFUSED);
+	expect_report(&w, 7, VERDICT_DOWN, "connect: Connection refused: 192.0.2.1:80 by dsr-ipip");
+	complete(&w, 0, 0);
+	t.path.vips = swapped;
+	set(&w, &t, 1);
+	pass(&w);
+	assert_int_equal(vip_asked(&w), 1);
+	world_deinit(&w);
+}
+
+/* Where probes wait for their turn nobody is asked for the sake of an error's text. */
+static void waiting_probes_come_first(void **state)
+{
+	struct check_target targets[FLIGHTS_MAX + 1];
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	for (size_t i = 0; i < ARRAY_SIZE(targets); i++) {
+		targets[i] = path_target(i, 1);
+		targets[i].address.ip[15] = (uint8_t)(i + 1);
+		targets[i].address.ip[14] = (uint8_t)((i + 1) >> 8);
+	}
+	set(&w, targets, ARRAY_SIZE(targets));
+	while (fake_n_operations(w.ring) < FLIGHTS_MAX || list_empty(&w.prober.waiting))
+		pass(&w);
+	assert_int_equal(fake_n_operations(w.ring), FLIGHTS_MAX);
+	complete(&w, 0, -ECONNREFUSED);
+	assert_int_equal(w.reports.n_messages, 1);
+	assert_true(list_empty(&w.prober.waiting)); /* it has the place of the one that failed */
+	assert_int_equal(fake_n_operations(w.ring), FLIGHTS_MAX);
+	complete(&w, 0, -ECONNREFUSED);
+	assert_int_equal(fake_n_operations(w.ring),
+			 FLIGHTS_MAX); /* and this one is asked plainly */
+	while (w.reports.n_messages) {
+		struct list taken = LIST_INIT(taken);
+
+		mailbox_take(&w.reports, &taken);
+		list_for_each_safe(node, &taken) {
+			struct message *m = container_of(node, struct message, node);
+
+			list_unlink(node);
+			m->free(m);
+		}
+	}
+	world_deinit(&w);
+}
+
+/* No two at a time have one port, and once there are all of them none comes again soon. */
 static void ports_are_apart(void **state)
 {
+	static unsigned used_at[UINT16_MAX + 1];
 	struct check_ports ports = {};
-	unsigned taken[256];
-	uint16_t port, first = 0;
+	unsigned taken[256], n = 0, n_known = 0;
+	uint16_t port;
 	int fd;
 
 	(void)state;
-	for (unsigned round = 0; round < 5; round++) {
+	memset(used_at, 0, sizeof(used_at));
+	while (n < 20 * LB4_CHECKS) {
 		for (size_t i = 0; i < ARRAY_SIZE(taken); i++) {
 			int r = check_ports_take(&ports, &backend, &fd, &port);
 
@@ -235,15 +295,21 @@ static void ports_are_apart(void **state)
 			for (size_t j = 0; j < i; j++)
 				assert_int_not_equal(taken[j], r);
 			taken[i] = (unsigned)r;
-			if (round == 0 && i == 0)
-				first = port;
-			else if (round < 4)
-				assert_int_not_equal(port, first);
+			n++;
+			if (n_known == LB4_CHECKS && used_at[port])
+				assert_true(n - used_at[port] > LB4_CHECKS / 2);
+			used_at[port] = n;
 			socket_close(fd);
 		}
 		for (size_t i = 0; i < ARRAY_SIZE(taken); i++)
 			check_ports_release(&ports, taken[i]);
+		n_known = 0;
+		for (size_t i = 0; i < LB4_CHECKS; i++)
+			n_known += ports.known[i] != 0;
+		if (n_known < LB4_CHECKS)
+			memset(used_at, 0, sizeof(used_at));
 	}
+	assert_int_equal(n_known, LB4_CHECKS);
 	/* One that somebody else has now is forgotten. */
 	fake_ports_taken[0] = ports.known[ports.next % LB4_CHECKS];
 	assert_int_not_equal(fake_ports_taken[0], 0);
@@ -263,6 +329,8 @@ int main(void)
 		cmocka_unit_test_setup(straight_questions_end_in_time, setup),
 		cmocka_unit_test_setup(the_first_question_is_waited_for, setup),
 		cmocka_unit_test_setup(other_paths_are_other_probes, setup),
+		cmocka_unit_test_setup(a_vip_that_fails_is_taken_along, setup),
+		cmocka_unit_test_setup(waiting_probes_come_first, setup),
 		cmocka_unit_test_setup(ports_are_apart, setup),
 	};
 

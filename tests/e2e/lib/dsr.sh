@@ -27,6 +27,12 @@ dsr_backend() {
 		--vip "$VIP" --vip "$VIP2" --vip "$VIP6" --from "10.4.$number.1" --from "fd04:$number::1"
 }
 
+# dsr_routes NAME: what VIPs say to lb4 itself, answers to its checks, goes there.
+dsr_routes() {
+	ip -n "$(ns "$1")" route replace "10.4.${1#b}.0/24" dev lb table 100
+	ip -n "$(ns "$1")" -6 route replace "fd04:${1#b}::/64" dev lb table 100
+}
+
 # dsr_up N: behind lab_up N.
 dsr_up() {
 	local i vip
@@ -41,9 +47,7 @@ dsr_up() {
 		back_add "b$i" "$i"
 		ip -n "$(ns "b$i")" route add default via "10.5.$i.1" table 100
 		ip -n "$(ns "b$i")" -6 route add default via "fd05:$i::1" table 100
-		# What is for lb4 itself, answers to its checks, goes there.
-		ip -n "$(ns "b$i")" route add "10.4.$i.0/24" dev lb table 100
-		ip -n "$(ns "b$i")" -6 route add "fd04:$i::/64" dev lb table 100
+		dsr_routes "b$i"
 		for vip in "$VIP" "$VIP2"; do
 			ip -n "$(ns "b$i")" rule add from "$vip" lookup 100
 		done
