@@ -155,7 +155,7 @@ done
 for s in pg my mc rd; do
 	check_within 5 "$s: the stopped server is ejected" is $s down
 	# By then its queue may be full of checks.
-	check_matches "$s: because of" "$(backend_value $s "$(backend_of $s)" last_error)" "^(no answer|not connected) within 500ms$"
+	check_error "$s: because of" $s "$(backend_of $s)" "(no answer|not connected) within 500ms"
 done
 for s in pg my mc rd; do
 	kill -CONT "${SERVER[$s]}"

@@ -67,6 +67,13 @@ begun() {
 	backend_value "$1" "$2" "$([[ ! $(why_not active) ]] && echo active || echo connections)"
 }
 
+# check_error WHAT SERVICE BACKEND REGEX: all of what its last check met, but for what is told of the check's path.
+check_error() {
+	local by=
+	[[ $FORWARD != dsr-* ]] || by="(: .* by $FORWARD.*)?"
+	check_matches "$1" "$(backend_value "$2" "$3" last_error)" "^($4)$by\$"
+}
+
 # running NUMBER [SERVICE]: so many of all services' connections are there, for a scenario's first ones.
 running() {
 	(($(lbctl --json services ${2:+"$2"} | jq "[.services[].$(count_field)] | add") == $1))
