@@ -48,7 +48,7 @@ service rate $VIP 8003 "x=10.4.1.2:$E" "limits: {rate: 5}"
 service source "$VIP [$VIP6]:8004" 8004 "x=10.4.1.2:$E" "limits: {source: {connections: 3, ipv4: 31}}"
 service pace $VIP 8005 "x=10.4.1.2:$E" "limits: {source: {rate: 3}}"
 BEFORE=$CONFIG CONFIG=
-service backend $VIP 8006 "x=10.4.1.2:$E y=10.4.2.2:$E" "queue: {length: 2, timeout: 2s}"
+service backend $VIP 8006 "x=10.4.1.2:$E y=10.4.2.2:$E" "queue: {length: 2, timeout: $(patient 2)s}"
 CONFIG=$BEFORE${CONFIG//weight: 1/weight: 1, max_connections: 2}
 service free $VIP 8007 "x=10.4.1.2:$E"
 start_lb4
@@ -146,8 +146,8 @@ check "the next is refused" refused $VIP:8006
 check_equal "counted" "$(count backend queue-full)" 1
 check_within 3 "and logged" has_line queue-full
 timed_out() { (($(count backend queue-timeout) == 2)); }
-check_within 5 "those that wait are refused after two seconds" timed_out
-check_number "not before, ms" $(($(now_ms) - start)) '>=' 2000
+check_within 5 "those that wait are refused after the queue's timeout" timed_out
+check_number "not before, ms" $(($(now_ms) - start)) '>=' "$(patient 2000)"
 check_within 3 "and logged" has_line queue-timeout
 kill -TERM $WAITS
 finished $WAITS || true
