@@ -24,9 +24,9 @@ check_matches "lbctl names backups" "$(lbctl backends short)" 'b3 .* backup'
 
 # By hand, under load.
 # shellcheck disable=SC2046 # words are meant
-spawn_lab load.json short --to "$VIP:${PORT[id]}" $(from_all) --rate 300 --duration 6s &
+spawn_lab load.json short --to "$VIP:${PORT[id]}" $(from_all) --rate 300 --duration "$(patient 6)s" &
 LOAD=$!
-spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --count 20 --duration 6s &
+spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --count 20 --duration "$(patient 6)s" &
 STREAM=$!
 wait_until 3 "streams run on the primaries" eval '(($(begun echo b1) + $(begun echo b2) == 20))'
 for service in short echo least; do
@@ -46,7 +46,7 @@ served() {
 	(($(backend_value short "$1" connections) > 20))
 }
 check_within 3 "backups serve" eval 'served b3 && served b4'
-spawn_lab backup.json stream --to "$VIP:1001" --count 10 --duration 3s &
+spawn_lab backup.json stream --to "$VIP:1001" --count 10 --duration "$(patient 3)s" &
 BACKUP=$!
 wait_until 3 "streams run on the backups" eval '(($(backend_value least b3 active) == 5 && $(backend_value least b4 active) == 5))'
 for service in short echo least; do
