@@ -29,9 +29,9 @@ ends_well() {
 
 # Where connections are not counted lb4 waits for as long as it may.
 path_has active && AFTER=2 || AFTER=5
-describe 4s
+describe "$(patient 4)s"
 start_lb4
-spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --count 20 --duration 2s &
+spawn_lab stream.json stream --to "$VIP:${PORT[echo]}" --count 20 --duration "$(patient 2)s" &
 STREAM=$!
 wait_until 3 "streams run" running 20 echo
 note_path
