@@ -118,8 +118,10 @@ unsigned control_waiting(const struct control *c)
 
 nsec_t control_deadline(const struct control *c, nsec_t now)
 {
-	/* What has happened since control_run() is for those who wait. */
-	if (c->last_event != c->daemon->events.last && control_waiting(c))
+	/* What has happened, or was written, since control_run() is for those who wait. */
+	if ((c->last_event != c->daemon->events.last ||
+	     c->last_written != c->daemon->keeping.written.number) &&
+	    control_waiting(c))
 		return now;
 	return http_server_deadline(c->server, now);
 }
