@@ -82,7 +82,7 @@ can_forward() {
 }
 
 # Where ports are left as they are, a backend's server has that of the listen address as well: "NAME PORT" → its own.
-declare -A PORT_ALSO PORT_IS
+declare -A PORT_ALSO=() PORT_IS=()
 
 # the_port LISTEN PORT: sets FRONT, the one port of all these listen addresses.
 the_port() {

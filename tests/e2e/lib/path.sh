@@ -34,7 +34,7 @@ why_not() {
 
 # path_has WHAT: whether the path under test has it. What it has not is told, once, so that nothing is left out
 # in silence: `if path_has retries; then … else (what must be instead) fi`.
-declare -A NOT_HAD
+declare -A NOT_HAD=()
 path_has() {
 	local why
 	why=$(why_not "$1")
@@ -98,13 +98,13 @@ path_idle() {
 }
 
 # path_idle_service NAME WHY: nor one of that service.
-declare -A PATH_IDLE_SERVICE
+declare -A PATH_IDLE_SERVICE=()
 path_idle_service() {
 	PATH_IDLE_SERVICE[$1]=$2
 }
 
 # What stands in the file as spliced, and why: "NAME (WHY)".
-declare -A SPLICED
+declare -A SPLICED=()
 
 # note_path: before lb4 ends, how many connections of each service the fast path has taken.
 note_path() {
