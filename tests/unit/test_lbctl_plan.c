@@ -85,7 +85,7 @@ static void tells_drift(void **state)
 	assert_run(f, "drift cache", 0);
 	assert_null(strstr(f->out, "web1"));
 	assert_run(f, "services", 0);
-	assert_part(f->out, "drift 2\n");
+	assert_part(f->out, "drift 2, 22 spliced\n");
 	assert_run(f, "backends", 0);
 	assert_part(f->out, "weight 10 in the file\n");
 	assert_part(f->out, "added at run time\n");

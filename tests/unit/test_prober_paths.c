@@ -281,10 +281,12 @@ static void ports_are_apart(void **state)
 	static unsigned used_at[UINT16_MAX + 1];
 	struct check_ports ports = {};
 	unsigned taken[256], n = 0, n_known = 0;
+	struct world w;
 	uint16_t port;
 	int fd;
 
 	(void)state;
+	world_init(&w); /* whose ring the sockets are of */
 	memset(used_at, 0, sizeof(used_at));
 	while (n < 20 * LB4_CHECKS) {
 		for (size_t i = 0; i < ARRAY_SIZE(taken); i++) {
@@ -319,6 +321,7 @@ static void ports_are_apart(void **state)
 	/* All are busy. */
 	memset(ports.busy, true, sizeof(ports.busy));
 	assert_int_equal(check_ports_take(&ports, &backend, &fd, &port), -EADDRNOTAVAIL);
+	world_deinit(&w);
 }
 
 int main(void)
