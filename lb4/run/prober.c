@@ -15,6 +15,9 @@
 /* What a plain connection may delay the next probe by. */
 #define PLAIN_TIME (100 * NSEC_PER_MSEC)
 
+/* So long it is believed that a plain connection is as it was. */
+#define PLAIN_FRESH (5 * NSEC_PER_SEC)
+
 /* Between two log lines about what this side lacks. */
 #define COMPLAIN_INTERVAL (60 * NSEC_PER_SEC)
 
@@ -222,8 +225,9 @@ static void launch_waiting(struct prober *p, struct list *waiting, nsec_t now, n
  */
 static bool ask_plainly(struct prober *p, struct watch *w, nsec_t now)
 {
-	nsec_t until = w->plain == PLAIN_UNKNOWN ? nsec_add(now, PLAIN_TIME) : now;
 	bool wanted = w->wants_plain;
+	bool is_known = w->plain != PLAIN_UNKNOWN && now - w->plain_at < PLAIN_FRESH;
+	nsec_t until = is_known ? now : nsec_add(now, PLAIN_TIME);
 	struct flight *f;
 
 	w->wants_plain = false;
@@ -281,13 +285,15 @@ static enum flight_event finish(struct prober *p, struct flight *f, bool linger)
 	return flight_finish(f, linger);
 }
 
-static enum flight_event on_plain_event(struct prober *p, struct flight *f, enum flight_event event)
+static enum flight_event on_plain_event(struct prober *p, struct flight *f, enum flight_event event,
+					nsec_t now)
 {
 	if (event == FLIGHT_GOES_ON || event == FLIGHT_OVER)
 		return event;
 	f->watch->plain = event == FLIGHT_GOOD	? PLAIN_ANSWERS
 			  : event == FLIGHT_BAD ? PLAIN_SILENT
 						: PLAIN_UNKNOWN;
+	f->watch->plain_at = now;
 	return finish(p, f, false);
 }
 
@@ -315,7 +321,8 @@ static enum flight_event on_probe_event(struct prober *p, struct flight *f, enum
 static void on_event(struct prober *p, struct flight *f, enum flight_event event, nsec_t now,
 		     nsec_t wall)
 {
-	event = f->plain ? on_plain_event(p, f, event) : on_probe_event(p, f, event, now, wall);
+	event = f->plain ? on_plain_event(p, f, event, now)
+			 : on_probe_event(p, f, event, now, wall);
 	if (event == FLIGHT_OVER)
 		land(p, f, now, wall);
 }

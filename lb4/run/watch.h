@@ -40,6 +40,7 @@ struct watch {
 	struct check_path path; /* its own */
 	size_t vip;		/* whose turn it is */
 	bool wants_plain; /* the last probe was not even connected: how is it without the path? */
+	nsec_t plain_at;  /* when that was last known */
 	enum watch_plain plain; /* since then */
 	struct check_config check;
 	struct probe *probe;

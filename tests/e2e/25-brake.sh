@@ -10,6 +10,7 @@ backend_start b1 b2 b3 b4
 CHECK='check: {send: "ping", expect: "b", interval: 300ms, fast_interval: 100ms, timeout: 300ms, fall: 2, rise: 2}'
 config
 service open "$VIP:1001" echo "b1 b2 b3 b4" "$CHECK" "max_eject: 50%" "fail: open" "passive: off"
+path_idle_service closed "all of its backends fail: nobody is served"
 service closed "$VIP:1002" echo "b1 b2 b3 b4" "$CHECK" "max_eject: 50%" "fail: closed"
 service some "$VIP:1003" echo "b1 b2 b3 b4" "$CHECK" "max_eject: 25%" "fail: open"
 start_lb4

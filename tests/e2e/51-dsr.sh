@@ -85,7 +85,7 @@ dsr_routes b3
 dsr_backend b3 up
 wait_until 10 "all are up by the interface that is there instead" all_up
 in_ns b3 ip address del "$VIP6/128" dev lo
-wait_until 10 "b3 is down without its VIP" is_down_as echo6 b3 "by dsr-l2; its own address answers"
+wait_until 15 "b3 is down without its VIP" is_down_as echo6 b3 "by dsr-l2; its own address answers"
 dsr_backend b3 up
 wait_all_up
 

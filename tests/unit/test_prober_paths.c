@@ -190,6 +190,15 @@ static void the_first_question_is_waited_for(void **state)
 	expect_report(&w, 7, VERDICT_DOWN,
 		      "not connected within 1s: 192.0.2.1:80 by dsr-ipip; nor does its own address "
 		      "answer");
+	/* What has been known for long is asked again. */
+	w.now += 6 * S;
+	complete(&w, 0, -ECANCELED);
+	assert_int_equal(fake_n_operations(w.ring), 1);
+	complete(&w, 0, 0);
+	pass(&w);
+	pass(&w);
+	expect_report(&w, 7, VERDICT_DOWN,
+		      "not connected within 1s: 192.0.2.1:80 by dsr-ipip; its own address answers");
 	complete(&w, 0, -ECANCELED);
 	world_deinit(&w);
 }
