@@ -22,7 +22,7 @@ workers_saw() {
 
 # services FORWARD-OF-ECHO: the whole file.
 services() {
-	config "interfaces: $(at_hook $(interfaces))"
+	config "interfaces: $(at_hook $(interfaces) late)" # the last one is not there yet
 	service hammer "$VIP" hammer "b1 b2 b3" "forward: dsr-l2"
 	service hammer-ipip "$VIP2" hammer "b1 b2 b3" "forward: dsr-ipip"
 	service hammer6 "[$VIP6]" hammer "b1@6 b2@6 b3@6" "forward: dsr-ipip"
@@ -88,6 +88,19 @@ in_ns b3 ip address del "$VIP6/128" dev lo
 wait_until 15 "b3 is down without its VIP" is_down_as echo6 b3 "by dsr-l2; its own address answers"
 dsr_backend b3 up
 wait_all_up
+# Answers may come in where no check goes out, by an interface that comes later.
+ip -n "$(ns b3)" route replace blackhole 10.4.3.0/24 table 100
+wait_until 10 "b3 is down when nothing comes back" is_down_as echo b3 "by dsr-l2; its own address answers"
+ip -n "$(ns lb)" link add late type veth peer name late netns "$(ns b3)"
+in_ns lb sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.late.rp_filter=0
+ip -n "$(ns lb)" address add 10.6.3.1/24 dev late
+ip -n "$(ns lb)" link set late up
+ip -n "$(ns b3)" address add 10.6.3.2/24 dev late
+ip -n "$(ns b3)" link set late up
+[[ $HOOK != xdp ]] || link_for_xdp b3 late
+ip -n "$(ns b3)" route replace 10.4.3.0/24 via 10.6.3.1 dev late table 100
+wait_until 15 "b3 is up when it does by another interface" all_up
+dsr_routes b3
 
 # Every byte, and none of the answers passes lb4.
 lab hammer --to "$VIP:${PORT[hammer]}" --to "$VIP2:${PORT[hammer]}" --to "[$VIP6]:${PORT[hammer]}" --count "$COUNT" \
